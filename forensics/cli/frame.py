@@ -1,0 +1,131 @@
+"""The frame around every command: lazy loading, the one error handler, exit codes, machine output.
+
+Exit codes: 0 done, 1 finished with failures, 2 usage, 3 verification failed, 4 engine or host unavailable, 5 refused,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forensics import __version__
+from forensics.errors import IrError, StorageError
+from forensics.text import show
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module only when that command is run or asked for help."""
+
+    def __init__(self, *, name: str, commands: Mapping[str, tuple[str, str]], help: str) -> None:  # noqa: A002 - click's name
+        """Take the table of commands: name to (module, one line of help)."""
+        super().__init__(name=name, help=help, context_settings=CONTEXT_SETTINGS)
+        self._table = dict(commands)
+        if name == "ir":
+            click.version_option(__version__, prog_name="ir", message="%(prog)s %(version)s")(self)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of the table, which is the order of the work."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return one command."""
+        if cmd_name not in self._table:
+            return None
+        command: click.Command = importlib.import_module(self._table[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the commands from the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._table.items()])
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``: stdout carries one JSON document and nothing else."""
+    return click.option("--json", "as_json", is_flag=True, help="Machine output on stdout; everything else on stderr.")(
+        function
+    )
+
+
+def emit_json(document: Mapping[str, Any]) -> None:
+    """Write one JSON document to stdout; ASCII, so that no hostile name reaches the terminal raw."""
+    click.echo(json.dumps(document, ensure_ascii=True, indent=2))
+
+
+def say(message: str, *, err: bool = False) -> None:
+    """Write one line for a person. Hostile parts must have gone through :func:`forensics.text.show` already."""
+    click.echo(message, err=err)
+
+
+def run(command: click.Command, arguments: list[str] | None = None) -> int:
+    """Run *command* and return its exit code; every expected failure becomes one sentence and a hint."""
+    sys.excepthook = _report_bug
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        result = command.main(arguments, prog_name="ir", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("ir: interrupted; what was recorded up to here is whole", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        return _fail_usage(error, arguments)
+    except IrError as error:
+        return _fail(error, arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(_explain_os_error(error), arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _fail_usage(error: click.ClickException, arguments: list[str]) -> int:
+    context = getattr(error, "ctx", None)
+    hint = f"see '{context.command_path} --help'" if context else ""
+    return _show_error(error.format_message(), hint, error.exit_code, arguments)
+
+
+def _fail(error: IrError, arguments: list[str]) -> int:
+    return _show_error(error.message, error.hint, error.exit_code, arguments)
+
+
+def _show_error(message: str, hint: str, exit_code: int, arguments: list[str]) -> int:
+    line = f"ir: {message.rstrip('.')}"
+    click.echo(line + (f". {hint[0].upper()}{hint[1:].rstrip('.')}." if hint else "."), err=True)
+    if "--json" in arguments:
+        emit_json({"schema": "ir.error/1", "error": message, "hint": hint, "exit_code": exit_code})
+    return exit_code
+
+
+def _explain_os_error(error: OSError) -> IrError:
+    where = show(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else "the case"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageError(
+            f"the disk is full while writing {where}", hint="free space or choose another --case folder"
+        )
+    if error.errno == errno.EROFS:
+        return StorageError(f"{where} is on a read-only medium", hint="choose another folder with --case or --output")
+    return StorageError(f"{where}: {error.strerror or error}", hint="check the path and your permissions")
+
+
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say in one sentence that this is a bug of ours, and keep the traceback in a file for whoever mends it."""
+    import tempfile  # noqa: PLC0415 - only on the way out
+    import traceback  # noqa: PLC0415 - only on the way out
+
+    with tempfile.NamedTemporaryFile("w", prefix="ir-bug-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(kind, error, trace, file=file)
+    click.echo(f"ir: internal error ({kind.__name__}); this is a bug. Details are in {file.name}.", err=True)

@@ -1,0 +1,70 @@
+"""Operator, organisation, keys and defaults: `~/.config/ir/config.toml`, overridden by `IR_*` variables."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from forensics.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Who works here, and where things go. An empty string means: not configured."""
+
+    operator: str = ""
+    title: str = ""
+    organization: str = ""
+    contact: str = ""
+    cases: str = "cases"
+    engine: str = ""
+    signing_key: str = ""
+    tsa: str = ""
+
+    @property
+    def cases_dir(self) -> Path:
+        """The folder that new cases go to."""
+        return Path(self.cases).expanduser()
+
+
+def read_settings() -> Settings:
+    """Return the settings of this user.
+
+    Raises:
+        UsageError: the file is no TOML, or holds an unknown key.
+    """
+    settings = _read_file(_settings_path())
+    known = {item.name for item in fields(Settings)}
+    from_environment = {name: os.environ[f"IR_{name.upper()}"] for name in known if f"IR_{name.upper()}" in os.environ}
+    settings = replace(settings, **from_environment)
+    return settings if settings.operator else replace(settings, operator=_login_name())
+
+
+def _settings_path() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(os.environ.get("IR_CONFIG") or Path(base) / "ir" / "config.toml")
+
+
+def _read_file(path: Path) -> Settings:
+    if not path.is_file():
+        return Settings()
+    import tomllib  # noqa: PLC0415 - only where a configuration exists
+
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", hint="correct the file or move it away") from error
+    known = {item.name for item in fields(Settings)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UsageError(f"{path} has an unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(sorted(known))}")
+    return Settings(**{name: str(value) for name, value in values.items()})
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
