@@ -1,0 +1,39 @@
+# One command each: `make drill` runs the main job, `make test` passes the tests. Both do all set-up themselves.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help drill test lint type bench clean
+
+help:    ## show this help
+	@sed -n 's/^\([a-z]*\): *[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+drill: $(READY)    ## rehearse the whole job on a planted test container, and score it
+	@lab/drill.sh
+
+test: $(READY)    ## run every test against a real engine
+	@lab/packages.sh test
+	@DOCKER_HOST="$$(lab/engine.py start)" $(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(READY)    ## style, import rules, shell scripts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+type: $(READY)    ## static types
+	@$(BIN)/mypy
+
+bench: $(READY)    ## measure against the engine's own commands, as ratios in one run
+	@DOCKER_HOST="$$(lab/engine.py start)" $(BIN)/python -m benchmarks
+
+clean:    ## stop the lab engine, remove everything that was made here (cases stay)
+	@lab/engine.py stop
+	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@lab/packages.sh python
+	@$(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

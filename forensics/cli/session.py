@@ -1,0 +1,66 @@
+"""What most commands begin with: who works here, which engine, which case. Heavy imports stay inside the functions."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.cli.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from forensics.engine.docker import DockerEngine
+    from forensics.evidence.case import Case
+    from forensics.evidence.custody import Actor
+
+_LABEL_LENGTH = 40
+
+
+def open_engine(settings: Settings | None = None) -> DockerEngine:
+    """Connect to the configured engine (`engine` of the settings, else DOCKER_HOST, Docker contexts, the usual socket).
+
+    Raises:
+        EngineUnavailableError: none answers there; the hint says what to do.
+    """
+    from forensics.engine.docker import connect  # noqa: PLC0415 - docker-py takes 130 ms to import
+
+    return connect((settings or read_settings()).engine)
+
+
+def open_case(path: Path, *, read_only: bool = False) -> Case:
+    """Open the case at *path*.
+
+    Raises:
+        CaseError: the folder is not a case.
+    """
+    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by `ir --help`
+
+    return Case.open(path, read_only=read_only)
+
+
+def read_actor(settings: Settings) -> Actor:
+    """Return who is acting, for the custody log."""
+    from forensics.evidence.custody import Actor  # noqa: PLC0415 - not needed by `ir --help`
+
+    return Actor(
+        name=settings.operator,
+        title=settings.title,
+        org=settings.organization,
+        contact=settings.contact,
+        os_uid=os.getuid(),
+        key_fpr=None,
+    )
+
+
+def default_case_dir(settings: Settings, subject: str) -> Path:
+    """Return a new folder below the cases folder: UTC time, then the subject's name reduced to safe ASCII."""
+    label = re.sub(r"[^A-Za-z0-9_.-]+", "-", subject).strip("-.")[:_LABEL_LENGTH] or "case"
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = settings.cases_dir / f"{stamp}-{label}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = settings.cases_dir / f"{stamp}-{label}-{number}"
+    return folder
