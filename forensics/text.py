@@ -22,17 +22,14 @@ _LAST_BYTE_SURROGATE = 0xDCFF
 def show(value: bytes | str, limit: int = _SHOWN_BYTES) -> str:
     r"""Return *value* on one line with everything that could deceive a reader or a terminal escaped.
 
-    A backslash of the original is doubled, so the result is unambiguous. Longer than *limit* characters is cut, and
-    the cut says how much is missing.
+    A backslash of the original is doubled, so the result is unambiguous. After *limit* characters
+    of the original it is cut, and the cut says how many are missing.
     """
     decoded = from_bytes(value) if isinstance(value, bytes) else value
-    if decoded.isascii() and decoded.isprintable() and "\\" not in decoded:
-        shown = decoded
-    else:
-        shown = "".join(map(_show_character, decoded[: limit + 1]))
-    if len(decoded) > limit:
-        return f"{shown[:limit]}… [{len(decoded) - limit} more]"
-    return shown
+    kept = decoded[:limit]
+    if not (kept.isascii() and kept.isprintable() and "\\" not in kept):
+        kept = "".join(map(_show_character, kept))
+    return kept if len(decoded) <= limit else f"{kept}… [{len(decoded) - limit} more]"
 
 
 def _show_character(character: str) -> str:
@@ -74,7 +71,7 @@ def encode_base64(raw: bytes) -> str:
 def csv_cell(value: bytes | str) -> str:
     """Return *value* shown, and harmless in a spreadsheet (CWE-1236: no cell begins with ``= + - @`` or a tab)."""
     shown = show(value)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) else shown
 
 
 def bodyfile_cell(value: bytes | str) -> str:

@@ -181,7 +181,8 @@ def daemon_command() -> list[str]:
     """Return the command that runs the engine inside the lab's namespace (nsenter: `ip netns exec` remounts /sys)."""
     return [
         "nsenter", f"--net=/run/netns/{LAB}",
-        "dockerd", "--host", URL, "--pidfile", str(PID_FILE), "--data-root", str(DATA), "--exec-root", str(RUN / "exec"),
+        "dockerd", "--host", URL, "--pidfile", str(PID_FILE),
+        "--data-root", str(DATA), "--exec-root", str(RUN / "exec"),
         "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{LAB}",
         "--add-runtime", f"lab={CHECKOUT / 'lab' / 'oci-runtime.py'}", "--default-runtime", "lab",
     ]  # fmt: skip

@@ -113,9 +113,7 @@ def _show_error(message: str, hint: str, exit_code: int, arguments: list[str]) -
 def _explain_os_error(error: OSError) -> IrError:
     where = show(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else "the case"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageError(
-            f"the disk is full while writing {where}", hint="free space or choose another --case folder"
-        )
+        return StorageError(f"the disk is full while writing {where}", hint="free space or choose another folder")
     if error.errno == errno.EROFS:
         return StorageError(f"{where} is on a read-only medium", hint="choose another folder with --case or --output")
     return StorageError(f"{where}: {error.strerror or error}", hint="check the path and your permissions")

@@ -1,0 +1,74 @@
+"""The frame: exit codes, one sentence for every failure, JSON alone on stdout."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from forensics.cli.frame import run
+from forensics.errors import EngineUnavailableError, RefusedError, VerificationError
+
+IR = (sys.executable, "-m", "forensics")
+
+
+def failing(error: BaseException) -> click.Command:
+    @click.command(name="fails")
+    @click.option("--json", "as_json", is_flag=True)
+    def command(as_json: bool) -> None:  # noqa: ARG001 - click's signature
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (EngineUnavailableError("no engine answers", hint="start it"), 4, "ir: no engine answers. Start it.\n"),
+        (VerificationError("1 item differs"), 3, "ir: 1 item differs.\n"),
+        (RefusedError("approval was denied"), 5, "ir: approval was denied.\n"),
+        (KeyboardInterrupt(), 130, "ir: interrupted; what was recorded up to here is whole\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/c/x"),
+            1,
+            "ir: the disk is full while writing /c/x. Free space or choose another folder.\n",
+        ),
+    ],
+)
+def test_a_failure_is_one_sentence_and_an_exit_code(
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(failing(error), []) == code
+    assert capsys.readouterr().err.lstrip("\n") == sentence
+
+
+def test_json_failures_keep_stdout_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(failing(EngineUnavailableError("no engine answers", hint="start it")), ["--json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"schema": "ir.error/1", "error": "no engine answers", "hint": "start it", "exit_code": 4}
+
+
+def test_unknown_commands_and_options_are_usage_errors() -> None:
+    for arguments in (["nonsense"], ["verify", "--nonsense"], ["verify"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "forensics", *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+
+
+def test_a_bug_is_one_sentence_and_a_file_with_the_details(tmp_path: Path) -> None:
+    code = "import click; from forensics.cli.frame import run; run(click.Command('c', callback=lambda: 1 / 0), [])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={"TMPDIR": str(tmp_path)}
+    )
+    (details,) = tmp_path.glob("ir-bug-*.txt")
+    assert done.returncode == 1
+    assert done.stderr == f"ir: internal error (ZeroDivisionError); this is a bug. Details are in {details}.\n"
+    assert "Traceback" in details.read_text()
