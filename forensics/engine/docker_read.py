@@ -1,0 +1,239 @@
+"""What can be read from an engine without changing it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import struct
+from collections.abc import Iterator
+from typing import Self
+
+from forensics.engine.base import Container, EngineAnswerError, EngineInfo, parse_container
+from forensics.engine.transport import Transport, quote
+from forensics.errors import AmbiguousContainerError, ContainerNotFoundError, EngineError
+from forensics.model import ChangeKind, JsonObject
+from forensics.text import show
+
+_REF = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_KINDS = {0: ChangeKind.MODIFIED, 1: ChangeKind.ADDED, 2: ChangeKind.DELETED}
+_FRAME = struct.Struct(">BxxxL")
+_GONE = 404
+_NAMED_AT_MOST = 5
+
+
+class DockerReader:
+    """The reading half of an engine."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Wrap an open transport."""
+        self._transport = transport
+
+    def __enter__(self) -> Self:
+        """Return the engine itself; leaving closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    @property
+    def url(self) -> str:
+        """The address that answers."""
+        return self._transport.address.url
+
+    @property
+    def origin(self) -> str:
+        """Where that address was configured."""
+        return self._transport.address.origin
+
+    def read_version(self) -> JsonObject:
+        """Return the version document, with its components (containerd, runc)."""
+        return self._transport.version
+
+    def read_info(self) -> JsonObject:
+        """Return the engine's info document."""
+        return self._object("/info")
+
+    def info(self) -> EngineInfo:
+        """Return what engine this is, and by facts whether its processes are on this host."""
+        from forensics.engine.locality import is_local  # noqa: PLC0415 - walks /proc, only here
+
+        version, raw = self.read_version(), self.read_info()
+        components = " ".join(str(part.get("Name")) for part in version.get("Components") or [])
+        return EngineInfo(
+            name="podman" if "podman" in components.lower() else "docker",
+            version=str(version.get("Version") or ""),
+            api_version=str(version.get("ApiVersion") or ""),
+            id=str(raw.get("ID") or ""),
+            os=str(raw.get("OperatingSystem") or ""),
+            kernel=str(raw.get("KernelVersion") or version.get("KernelVersion") or ""),
+            storage_driver=str(raw.get("Driver") or ""),
+            cgroup_version=str(raw.get("CgroupVersion") or ""),
+            root_dir=str(raw.get("DockerRootDir") or ""),
+            security_options=tuple(map(str, raw.get("SecurityOptions") or ())),
+            is_local=is_local(self),
+            raw=raw,
+        )
+
+    def list_containers(self, *, all: bool = False) -> tuple[Container, ...]:  # noqa: A002 - the engine's word
+        """Return the running containers (or all), newest first; one that vanishes meanwhile is left out."""
+        found = []
+        for entry in self._list("/containers/json", {"all": "1" if all else "0"}):
+            try:
+                found.append(self.inspect_container(str(entry.get("Id"))))
+            except ContainerNotFoundError:
+                continue
+        return tuple(found)
+
+    def inspect_container(self, container_id: str) -> Container:
+        """Return the container with this id or name, as the engine resolves it.
+
+        Raises:
+            ContainerNotFoundError: there is none.
+        """
+        if not _REF.fullmatch(container_id):
+            raise ContainerNotFoundError(f"{show(container_id)!r} is no container name or id", hint="see 'ir ps --all'")
+        try:
+            return parse_container(self._object(f"/containers/{container_id}/json"))
+        except EngineAnswerError as error:
+            if error.status == _GONE:
+                raise ContainerNotFoundError(f"there is no container {show(container_id)!r}") from error
+            raise
+
+    def find_container(self, ref: str) -> Container:
+        """Return the one container with this name, id or id prefix.
+
+        Raises:
+            ContainerNotFoundError: none fits; the hint names what is close.
+            AmbiguousContainerError: an id prefix fits several; the hint names them.
+        """
+        ref = ref.removeprefix("/")
+        try:
+            return self.inspect_container(ref)
+        except ContainerNotFoundError:
+            known = self._names()
+            if not _REF.fullmatch(ref):
+                raise
+        except EngineAnswerError:
+            known = self._names()
+            if sum(identity.startswith(ref) for identity, _ in known) < 2:  # noqa: PLR2004 - it takes two
+                raise
+        return self._explain_missing(ref, known)
+
+    def _explain_missing(self, ref: str, known: list[tuple[str, str]]) -> Container:
+        fitting = [f"{name} ({identity[:12]})" for identity, name in known if identity.startswith(ref)]
+        if len(fitting) > 1:
+            raise AmbiguousContainerError(
+                f"the id {show(ref)!r} fits {len(fitting)} containers",
+                hint=f"give more digits: {show(', '.join(fitting[:_NAMED_AT_MOST]))}",
+            )
+        close = difflib.get_close_matches(ref, [name for _, name in known], _NAMED_AT_MOST, 0.5)
+        hint = f"did you mean {show(', '.join(close))}?" if close else "see 'ir ps --all'"
+        raise ContainerNotFoundError(f"there is no container {show(ref)!r}", hint=hint)
+
+    def _names(self) -> list[tuple[str, str]]:
+        entries = self._list("/containers/json", {"all": "1"})
+        return [(str(entry["Id"]), str((entry.get("Names") or ["/"])[0]).lstrip("/")) for entry in entries]
+
+    def inspect_image(self, ref: str) -> JsonObject:
+        """Return the inspect document of an image."""
+        return self._object(f"/images/{quote(ref)}/json")
+
+    def image_history(self, ref: str) -> list[JsonObject]:
+        """Return the build history of an image, newest first."""
+        return self._list(f"/images/{quote(ref)}/history")
+
+    def list_images(self) -> list[JsonObject]:
+        """Return the engine's images."""
+        return self._list("/images/json")
+
+    def inspect_network(self, ref: str) -> JsonObject:
+        """Return the inspect document of a network, with the containers in it."""
+        return self._object(f"/networks/{quote(ref)}")
+
+    def list_networks(self) -> list[JsonObject]:
+        """Return the engine's networks."""
+        return self._list("/networks")
+
+    def inspect_volume(self, name: str) -> JsonObject:
+        """Return the inspect document of a volume."""
+        return self._object(f"/volumes/{quote(name)}")
+
+    def list_volumes(self) -> list[JsonObject]:
+        """Return the engine's volumes."""
+        return list(self._object("/volumes").get("Volumes") or [])
+
+    def logs(self, container: Container, *, stdout: bool = True, stderr: bool = True) -> Iterator[bytes]:
+        """Stream both outputs with the engine's timestamps, in the order the engine gives them.
+
+        Raises:
+            EngineError: the logging driver cannot be read, or the stream ends inside a frame.
+        """
+        params = {"stdout": int(stdout), "stderr": int(stderr), "timestamps": 1, "follow": 0}
+        chunks = self._transport.stream(f"/containers/{container.id}/logs", params)
+        tty = bool((container.raw.get("Config") or {}).get("Tty"))
+        return chunks if tty else _unframe(chunks)
+
+    def top(self, container: Container) -> JsonObject:
+        """Return the engine's own process list (``Titles``, ``Processes``); Podman's has the container's pids."""
+        return self._object(f"/containers/{container.id}/top", {"ps_args": "-eo pid,ppid,uid,gid,stime,args"})
+
+    def diff(self, container: Container) -> tuple[tuple[str, ChangeKind], ...]:
+        """Return the engine's own list of changed paths."""
+        changes = self._transport.get(f"/containers/{container.id}/changes") or []
+        return tuple((str(change["Path"]), _KINDS[int(change["Kind"])]) for change in changes)
+
+    def events(self, since: str, until: str, container: Container | None = None) -> Iterator[JsonObject]:
+        """Yield recorded events between two times (RFC 3339 or UNIX seconds); engines keep few of them."""
+        params = {"since": since, "until": until}
+        if container:
+            params["filters"] = json.dumps({"container": [container.id]})
+        rest = b""
+        for chunk in self._transport.stream("/events", params):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (json.loads(line) for line in lines if line.strip())
+        if rest.strip():
+            yield json.loads(rest)
+
+    def save(self, image_id: str) -> Iterator[bytes]:
+        """Stream an image as the engine's tar, never held as a whole, patient with an engine that prepares long."""
+        return self._transport.stream_tar(f"/images/{quote(image_id)}/get")
+
+    def export(self, container: Container) -> Iterator[bytes]:
+        """Stream the container's root file system as tar, without volumes and tmpfs."""
+        return self._transport.stream_tar(f"/containers/{container.id}/export")
+
+    def read_archive(self, container: Container, path: str) -> Iterator[bytes]:
+        """Stream one path as tar. ⚠ A tmpfs directory comes back empty: read those through the host."""
+        return self._transport.stream_tar(f"/containers/{container.id}/archive", {"path": path})
+
+    def _object(self, path: str, params: JsonObject | None = None) -> JsonObject:
+        document = self._transport.get(path, params)
+        if not isinstance(document, dict):
+            raise EngineError(
+                f"the engine's answer for {show(path)} is not an object", hint="is it a container engine?"
+            )
+        return document
+
+    def _list(self, path: str, params: JsonObject | None = None) -> list[JsonObject]:
+        return list(self._transport.get(path, params) or [])
+
+
+def _unframe(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Take the frames off a multiplexed log (Engine API, "Stream format"); a cut frame raises."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= _FRAME.size:
+            end = _FRAME.size + _FRAME.unpack_from(buffer)[1]
+            if len(buffer) < end:
+                break
+            yield bytes(buffer[_FRAME.size : end])
+            del buffer[:end]
+    if buffer:
+        raise EngineError("the engine's log ends inside a frame", hint="the log is incomplete; see the engine's log")

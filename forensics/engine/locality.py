@@ -1,0 +1,61 @@
+"""Decides by facts whether an engine's containers are processes of this very host; believes no address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Protocol
+
+from forensics.engine.base import Container
+from forensics.errors import ContainerNotFoundError
+
+_PEER = struct.Struct("3i")
+_ENGINES = frozenset({b"dockerd", b"podman", b"containerd", b"systemd"})
+
+
+class _Lister(Protocol):
+    @property
+    def url(self) -> str: ...
+
+    def list_containers(self) -> tuple[Container, ...]: ...
+
+
+def is_local(engine: _Lister) -> bool:
+    """Return whether /proc of this host shows the engine's containers.
+
+    A unix socket alone proves nothing (it may be forwarded from afar). One running container whose pid here lies in
+    a cgroup of its id proves it; without any, the process behind the socket has to be an engine.
+    """
+    if not engine.url.startswith("unix://"):
+        return False
+    try:
+        running = [container for container in engine.list_containers() if container.is_running]
+    except ContainerNotFoundError:
+        running = []
+    if running:
+        return any(map(is_local_container, running))
+    return _peer_is_engine("/" + engine.url.removeprefix("unix://").lstrip("/"))
+
+
+def is_local_container(container: Container) -> bool:
+    """Return whether the container's pid exists here in a cgroup that carries the container's id."""
+    if container.pid <= 0 or not container.id:
+        return False
+    try:
+        with open(f"/proc/{container.pid}/cgroup", "rb") as file:  # noqa: PTH123 - /proc, no Path on the fast way
+            return container.id.encode() in file.read()
+    except OSError:
+        return False
+
+
+def _peer_is_engine(path: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(2)
+            probe.connect(path)
+            pid = _PEER.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - /proc
+            return pid != os.getpid() and file.read().strip() in _ENGINES
+    except OSError:
+        return False
