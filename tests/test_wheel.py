@@ -44,7 +44,8 @@ def test_an_installed_wheel_examines_a_saved_image_from_another_folder(wheel: Pa
 
     done = subprocess.run(
         [environment / "bin" / "ir", "examine", str(sample), "--json"],
-        cwd=elsewhere, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, text=True, check=True,
+        cwd=elsewhere, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
 
     document = json.loads(done.stdout)
