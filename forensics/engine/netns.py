@@ -1,0 +1,254 @@
+"""What one network namespace holds, as the kernel tells the host: interfaces, addresses, routes, sockets, counters.
+
+Nothing in the container is asked, because an attacker answers there. A namespace that a process holds open, or that is
+bound to a file, counts as much as one that a process lives in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensics.engine.netlink import Attributes, Netlink, RawSocket, entered, parse_attributes
+from forensics.model import JsonObject
+from forensics.text import from_bytes
+
+ESTABLISHED = 1
+TCP_STATES = tuple(
+    " ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING "
+    "NEW_SYN_RECV".split(" ")
+)
+"""The kernel's numbers of TCP states (include/net/tcp_states.h); 0 is none."""
+_PROTOCOLS = ((socket.IPPROTO_TCP, "tcp"), (socket.IPPROTO_UDP, "udp"), (socket.IPPROTO_RAW, "raw"))
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_IFLA_ADDRESS, _IFLA_NAME, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_STATS64 = 1, 3, 5, 18, 23
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
+_NDA_DST, _NDA_LLADDR = 1, 2
+_LOOPBACK = 0x8
+_UP = 0x1
+_FALLBACK_TUNNELS = frozenset(
+    {"tunl0", "sit0", "gre0", "gretap0", "erspan0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"}
+)
+"""Devices that the kernel makes by itself, down and without address, in every namespace."""
+_ROUTE_PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+"""Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket looks the route up and sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface; ``peer_index`` is the index of its other end or parent in the namespace where that lives."""
+
+    index: int
+    name: str
+    kind: str
+    mac: str
+    is_up: bool
+    is_loopback: bool
+    peer_index: int
+    addresses: tuple[str, ...]
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it is loopback, or a fallback device of the kernel that nobody has raised."""
+        return self.is_loopback or (self.name in _FALLBACK_TUNNELS and not self.is_up and not self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a namespace held at one moment; ``routes`` leave out those of loopback."""
+
+    inode: int
+    interfaces: tuple[Interface, ...]
+    routes: tuple[str, ...]
+    neighbours: tuple[tuple[str, str], ...]
+    sockets: tuple[RawSocket, ...]
+    reachable: tuple[str, ...]
+
+    @property
+    def uplinks(self) -> tuple[Interface, ...]:
+        """The interfaces through which a packet could leave, now or once raised."""
+        return tuple(interface for interface in self.interfaces if not interface.is_harmless)
+
+    @property
+    def established(self) -> tuple[RawSocket, ...]:
+        """TCP connections with anyone but this namespace itself."""
+        return tuple(found for found in self.sockets if is_foreign_connection(found))
+
+
+class Namespace:
+    """An open network namespace; it cannot vanish or be exchanged while this is open."""
+
+    def __init__(self, path: str) -> None:
+        """Open *path* (``/proc/PID/ns/net`` or ``/proc/PID/fd/N``).
+
+        Raises:
+            OSError: it is gone, is no namespace, or may not be opened.
+            EngineError: it may not be entered.
+        """
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        found = os.fstat(self._descriptor)
+        self.inode = found.st_ino
+        try:
+            if found.st_dev != Path("/proc/self/ns/net").stat().st_dev:
+                raise OSError(errno.EINVAL, "no namespace", path)
+            self.netlink = Netlink(self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        self.netlink.close()
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self) -> Snapshot:
+        """Return what the namespace holds now."""
+        links = self.netlink.links()
+        addresses = _group_addresses(self.netlink.addresses())
+        interfaces = tuple(_parse_link(header, found, addresses) for header, found in links)
+        names = {interface.index: interface for interface in interfaces}
+        sockets = [
+            found
+            for protocol, _ in _PROTOCOLS
+            for family in _FAMILIES
+            for found in self.netlink.sockets(family, protocol)
+        ]
+        return Snapshot(
+            inode=self.inode,
+            interfaces=interfaces,
+            routes=tuple(route for raw in self.netlink.routes() if (route := _parse_route(*raw, names))),
+            neighbours=tuple(pair for raw in self.netlink.neighbours() if (pair := _parse_neighbour(*raw))),
+            sockets=tuple(sockets),
+            reachable=self.probe_routes(),
+        )
+
+    def probe_routes(self, targets: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return those of the probe addresses and *targets* to which this namespace knows a way; sends nothing."""
+        wanted = [*_ROUTE_PROBES, *((_family_of(target), target) for target in targets)]
+        with entered(self._descriptor):
+            return tuple(address for family, address in wanted if _has_route(family, address))
+
+    def open_raw(self, family: int) -> socket.socket:
+        """Return a raw ICMP socket of this namespace; only ever used in the engine's own namespace."""
+        protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
+        with entered(self._descriptor):
+            return socket.socket(family, socket.SOCK_RAW, protocol)
+
+
+def is_foreign_connection(found: RawSocket) -> bool:
+    """Whether this is a TCP connection, half-open ones included, to another address than its own or loopback."""
+    if found.protocol != socket.IPPROTO_TCP or TCP_STATES[found.state] in {"", "CLOSE", "LISTEN", "TIME_WAIT"}:
+        return False
+    remote = found.remote[0].removeprefix("::ffff:")
+    return remote != found.local[0].removeprefix("::ffff:") and not remote.startswith("127.") and remote != "::1"
+
+
+def to_document(snapshot: Snapshot) -> JsonObject:
+    """Return the snapshot as JSON; names are the attacker's and unescaped."""
+    return {
+        "namespace": snapshot.inode,
+        "interfaces": [_render_interface(interface) for interface in snapshot.interfaces],
+        "routes": list(snapshot.routes),
+        "neighbours": [{"address": address, "mac": mac} for address, mac in snapshot.neighbours],
+        "sockets": [render_socket(found) for found in snapshot.sockets],
+        "routes_found_to": list(snapshot.reachable),
+    }
+
+
+def render_socket(found: RawSocket) -> JsonObject:
+    """Return one socket as JSON, in the words of the sockets artefact."""
+    return {
+        "proto": dict(_PROTOCOLS)[found.protocol],
+        "family": "ipv4" if found.family == socket.AF_INET else "ipv6",
+        "local_addr": found.local[0],
+        "local_port": found.local[1],
+        "remote_addr": found.remote[0],
+        "remote_port": found.remote[1],
+        "state": TCP_STATES[found.state] if found.state < len(TCP_STATES) else str(found.state),
+        "inode": found.inode,
+        "uid": found.uid,
+    }
+
+
+def _render_interface(interface: Interface) -> JsonObject:
+    return {name: getattr(interface, name) for name in Interface.__slots__} | {"addresses": list(interface.addresses)}
+
+
+def _parse_link(header: bytes, found: Attributes, addresses: dict[int, list[str]]) -> Interface:
+    _, index, flags, _ = struct.unpack("=HiII", header[2:])
+    counters = struct.unpack_from("=QQQQ", found.get(_IFLA_STATS64, b"").ljust(32, b"\0"))
+    return Interface(
+        index=index,
+        name=from_bytes(found.get(_IFLA_NAME, b"").rstrip(b"\0")),
+        kind=_parse_kind(found.get(_IFLA_LINKINFO, b"")),
+        mac=found.get(_IFLA_ADDRESS, b"").hex(":"),
+        is_up=bool(flags & _UP),
+        is_loopback=bool(flags & _LOOPBACK),
+        peer_index=struct.unpack("=I", found.get(_IFLA_LINK, bytes(4)))[0],
+        addresses=tuple(addresses.get(index, ())),
+        rx_packets=counters[0],
+        tx_packets=counters[1],
+        rx_bytes=counters[2],
+        tx_bytes=counters[3],
+    )
+
+
+def _parse_kind(info: bytes) -> str:
+    return from_bytes(parse_attributes(info).get(1, b"").rstrip(b"\0"))
+
+
+def _group_addresses(raw: list[tuple[bytes, Attributes]]) -> dict[int, list[str]]:
+    grouped: dict[int, list[str]] = {}
+    for header, found in raw:
+        family, prefix, _, _, index = struct.unpack("=BBBBI", header)
+        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+        if family in _FAMILIES and address:
+            grouped.setdefault(index, []).append(f"{socket.inet_ntop(family, address)}/{prefix}")
+    return grouped
+
+
+def _parse_route(header: bytes, found: Attributes, interfaces: dict[int, Interface]) -> str:
+    family, prefix = header[0], header[1]
+    index = struct.unpack("=I", found.get(_RTA_OIF, bytes(4)))[0]
+    interface = interfaces.get(index)
+    if family not in _FAMILIES or interface is None or interface.is_loopback:
+        return ""
+    destination = f"{socket.inet_ntop(family, found[_RTA_DST])}/{prefix}" if _RTA_DST in found else "default"
+    gateway = f" via {socket.inet_ntop(family, found[_RTA_GATEWAY])}" if _RTA_GATEWAY in found else ""
+    table = struct.unpack("=I", found.get(_RTA_TABLE, bytes([header[4], 0, 0, 0])))[0]
+    return f"{destination}{gateway} dev {interface.name} table {table}"
+
+
+def _parse_neighbour(header: bytes, found: Attributes) -> tuple[str, str] | None:
+    if header[0] not in _FAMILIES or _NDA_DST not in found or not any(found.get(_NDA_LLADDR, b"")):
+        return None
+    return socket.inet_ntop(header[0], found[_NDA_DST]), found[_NDA_LLADDR].hex(":")
+
+
+def _family_of(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _has_route(family: int, address: str) -> bool:
+    with contextlib.closing(socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError as error:
+            return error.errno not in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+        return True
