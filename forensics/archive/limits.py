@@ -1,0 +1,119 @@
+"""What the readers allow, and what they saw that was wrong.
+
+Every cap is a setting with a sane default; hitting one is an :class:`Anomaly`, never a silent stop. Reads nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps for hostile input. Sizes are bytes; the defaults fit every honest image we know."""
+
+    max_header_bytes: int = MIB
+    """One PAX or GNU long-name header (the same cap as Go's archive/tar)."""
+    max_path_bytes: int = 16 * KIB
+    """One path or link target; Linux itself stops at 4,096."""
+    max_depth: int = 1024
+    """Components of one path."""
+    max_entries: int = 10_000_000
+    """Members of one archive."""
+    max_xattr_bytes: int = 64 * KIB
+    """All extended attributes of one member that are kept (XATTR_SIZE_MAX of Linux)."""
+    max_sparse_segments: int = 100_000
+    """Data segments of one sparse file."""
+    max_hole_bytes: int = 4 * GIB
+    """Holes that one archive may have filled with zeros while its sparse files are read."""
+    max_layer_bytes: int = 256 * GIB
+    """Output of one decompressed stream."""
+    max_ratio: int = 500
+    """Output bytes for one input byte, once ``ratio_floor_bytes`` have come out."""
+    ratio_floor_bytes: int = GIB
+    max_zstd_window_bytes: int = 128 * MIB
+    """Memory that a zstd frame may ask for (the default of the zstd command)."""
+    max_json_bytes: int = 16 * MIB
+    """One manifest, index or configuration."""
+    max_layers: int = 10_000
+    """Layers of one image."""
+    max_images: int = 1_000
+    """Images of one archive, all indexes together."""
+    max_index_depth: int = 8
+    """Nested OCI indexes."""
+    max_anomalies: int = 200
+    """Anomalies kept of one code; the rest are counted."""
+    memory_entries: int = 100_000
+    """Entries that one tree holds in memory; beyond, the index goes to a temporary SQLite file."""
+    memory_content_bytes: int = 4 * MIB
+    """Content that one visited file holds in memory; beyond, it goes to a temporary file."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """One thing that an honest writer would not have written.
+
+    ``code`` is stable and machine readable; ``message`` is one sentence whose hostile parts are already made safe;
+    ``offset`` counts bytes in the uncompressed archive, -1 where there is none; ``layer`` counts from 0.
+    """
+
+    code: str
+    message: str
+    offset: int = -1
+    path: bytes = b""
+    layer: int | None = None
+
+
+Report = Callable[[Anomaly], None]
+
+
+class AnomalyLog:
+    """Collects anomalies, at most ``Limits.max_anomalies`` of one code, and counts the others."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Start empty."""
+        self._limit = limits.max_anomalies
+        self._kept: list[Anomaly] = []
+        self._counts: Counter[str] = Counter()
+        self._known: set[Anomaly] = set()
+
+    def report(self, anomaly: Anomaly) -> None:
+        """Keep *anomaly* once, or count it when there are too many of its code."""
+        if anomaly in self._known:
+            return
+        self._counts[anomaly.code] += 1
+        if self._counts[anomaly.code] <= self._limit:
+            self._kept.append(anomaly)
+            self._known.add(anomaly)
+
+    def for_layer(self, layer: int) -> Report:
+        """Return a reporter that adds the layer to each anomaly."""
+        return lambda anomaly: self.report(replace(anomaly, layer=layer))
+
+    def __iter__(self) -> Iterator[Anomaly]:
+        """Yield what was kept, then one line for each code that was cut."""
+        yield from self._kept
+        for code, count in self._counts.items():
+            if count > self._limit:
+                yield Anomaly(code, f"{count - self._limit} more of this kind were seen and not listed")
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every code that was seen."""
+        return frozenset(self._counts)
+
+
+def ignore(_anomaly: Anomaly) -> None:
+    """Report to nobody; for callers that asked already."""
