@@ -6,6 +6,7 @@ anything in a container, follows its links or opens its devices.
 
 from __future__ import annotations
 
+from forensics.engine.host_net import HostSocket, NetView, read_container_network, read_net_namespace
 from forensics.engine.host_proc import HostProcess, OpenFile, list_container_processes, read_process
 from forensics.engine.host_views import find_cgroup_dirs, find_container_pids, read_cgroup_pids
 from forensics.engine.locality import is_local, is_local_container
@@ -13,6 +14,8 @@ from forensics.engine.procfs import list_pids, namespace_inode
 
 __all__ = [
     "HostProcess",
+    "HostSocket",
+    "NetView",
     "OpenFile",
     "find_cgroup_dirs",
     "find_container_pids",
@@ -22,5 +25,7 @@ __all__ = [
     "list_pids",
     "namespace_inode",
     "read_cgroup_pids",
+    "read_container_network",
+    "read_net_namespace",
     "read_process",
 ]
