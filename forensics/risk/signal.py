@@ -1,0 +1,40 @@
+"""The one value type of this room."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from forensics.model import JsonObject, Severity
+
+CIS = "CIS Docker Benchmark 1.6.0"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskSignal:
+    """One thing that widens what an attacker in this container can do.
+
+    ``matched`` is what was seen (secrets masked). ``cis`` is the recommendation of the CIS Docker Benchmark 1.6.0
+    that asks for the opposite, empty where there is none. ``score`` only ranks.
+    """
+
+    rule: str
+    title: str
+    severity: Severity
+    score: int
+    matched: str
+    why: str
+    cis: str = ""
+
+    def to_document(self) -> JsonObject:
+        """Return the JSON form."""
+        return {**asdict(self), "severity": self.severity.value}
+
+
+def as_list(value: object) -> list[str]:
+    """Return the strings of a JSON list; anything else is an empty list (the engine writes null for none)."""
+    return [str(part) for part in value] if isinstance(value, list) else []
+
+
+def as_object(value: object) -> JsonObject:
+    """Return a JSON object; anything else is an empty one."""
+    return value if isinstance(value, dict) else {}
