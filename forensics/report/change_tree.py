@@ -1,0 +1,112 @@
+"""File-system changes as a tree with counts, cut to what a page can show. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from forensics.model import Change, ChangeKind, Finding
+
+_DEEPEST = 16
+_MOST_PER_FOLDER = 60
+_MOST_LEAVES = 1500
+_OPEN_WHEN_UNDER = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many paths below a folder changed."""
+
+    added: int
+    modified: int
+    deleted: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.added + self.modified + self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder; ``name`` joins folders that hold only one another; ``hidden`` counts changes that are not listed."""
+
+    name: bytes
+    counts: Counts
+    folders: tuple[Folder, ...]
+    changes: tuple[Leaf, ...]
+    hidden: int
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One changed path within its folder, with the numbers of the findings that cite it."""
+
+    name: bytes
+    change: Change
+    findings: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Draft:
+    folders: dict[bytes, _Draft] = field(default_factory=dict)
+    changes: list[Leaf] = field(default_factory=list)
+    counts: dict[ChangeKind, int] = field(default_factory=dict)
+    cited: bool = False
+
+
+def cite_paths(findings: Iterable[Finding]) -> dict[bytes, tuple[int, ...]]:
+    """Return the finding numbers (from 1) by the path that they cite, without leading slashes."""
+    cited: dict[bytes, list[int]] = {}
+    for number, finding in enumerate(findings, start=1):
+        for path in {ref.path.lstrip(b"/") for ref in finding.evidence if ref.path}:
+            cited.setdefault(path, []).append(number)
+    return {path: tuple(numbers) for path, numbers in cited.items()}
+
+
+def grow_tree(changes: Iterable[Change], cited: Mapping[bytes, tuple[int, ...]]) -> Folder:
+    """Return the tree of *changes*: every folder counted in full, cited paths always first in line to be listed."""
+    root = _Draft()
+    for change in changes:
+        _plant(root, change, cited.get(change.path.lstrip(b"/"), ()))
+    budget = [_MOST_LEAVES]
+    return _finish(b"", root, budget, opened=True)
+
+
+def _plant(root: _Draft, change: Change, findings: tuple[int, ...]) -> None:
+    *folders, name = change.path.lstrip(b"/").split(b"/")
+    if len(folders) > _DEEPEST:
+        folders, name = folders[:_DEEPEST], b"/".join((*folders[_DEEPEST:], name))
+    draft = root
+    for folder in (None, *folders):
+        draft = draft if folder is None else draft.folders.setdefault(folder, _Draft())
+        draft.counts[change.kind] = draft.counts.get(change.kind, 0) + 1
+        draft.cited = draft.cited or bool(findings)
+    draft.changes.append(Leaf(name, change, findings))
+
+
+def _finish(name: bytes, draft: _Draft, budget: list[int], *, opened: bool) -> Folder:
+    while name and len(draft.folders) == 1 and not draft.changes:
+        inner, draft = next(iter(draft.folders.items()))
+        name = name + b"/" + inner
+    counts = Counts(*(draft.counts.get(kind, 0) for kind in ChangeKind))
+    ranked = sorted(draft.changes, key=lambda leaf: (not leaf.findings, leaf.name))
+    listed = ranked[: max(0, min(_MOST_PER_FOLDER, budget[0]))]
+    budget[0] -= len(listed)
+    order = sorted(draft.folders.items(), key=lambda pair: (not pair[1].cited, pair[0]))
+    folders, unlisted = _finish_folders(order, budget)
+    is_open = opened or counts.total < _OPEN_WHEN_UNDER
+    leaves = tuple(sorted(listed, key=lambda leaf: (not leaf.findings, leaf.name)))
+    return Folder(name, counts, folders, leaves, len(ranked) - len(listed) + unlisted, is_open)
+
+
+def _finish_folders(order: list[tuple[bytes, _Draft]], budget: list[int]) -> tuple[tuple[Folder, ...], int]:
+    folders, unlisted = [], 0
+    for name, draft in order:
+        if budget[0] <= 0:
+            unlisted += sum(draft.counts.values())
+            continue
+        budget[0] -= 1
+        folders.append(_finish(name, draft, budget, opened=draft.cited))
+    return tuple(folders), unlisted

@@ -1,0 +1,132 @@
+"""The report for people: one self-contained HTML page. Reads the frozen report only; loads nothing, asks nobody.
+
+The page carries a Content-Security-Policy that allows our own style and script by their hashes and nothing else, so
+that even markup that slipped through could run nothing and fetch nothing (CSP Level 3, hash-source).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from markupsafe import Markup
+
+from forensics import __version__
+from forensics.errors import UsageError
+from forensics.model import LedgerLine, Outcome, Severity
+from forensics.report.attack import ATTACK_VERSION, name_technique
+from forensics.report.change_tree import cite_paths, grow_tree
+from forensics.report.document import Report
+from forensics.report.language import make_translator
+from forensics.report.markup import FILTERS, guard
+from forensics.report.timeline import draw_timeline
+from forensics.resources import find_resource_dir
+
+PAGE = "page.html.j2"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rows of each table the page shows; what is left out is counted, and in the JSON report."""
+
+    findings: int = 400
+    rows: int = 300
+    custody: int = 400
+    refs: int = 12
+
+
+def render_html(report: Report, lang: str = "en", *, templates: Path | None = None) -> str:
+    """Return the page. *templates* is a folder whose files replace the shipped ones of the same name.
+
+    Raises:
+        UsageError: there is no such language, or a replaced template is broken.
+    """
+    folders = (*([templates] if templates else []), find_resource_dir("templates"))
+    environment = _make_environment(folders)
+    environment.globals["_"] = make_translator(lang, folders)
+    style, script = _read_asset(environment, "report.css"), _read_asset(environment, "report.js")
+    return environment.get_template(PAGE).render(
+        lang=lang,
+        style=Markup(style),  # noqa: S704 - our own file, never evidence
+        script=Markup(script),  # noqa: S704 - our own file, never evidence
+        policy=_make_policy(style, script),
+        limits=Limits(),
+        **_make_context(report),
+    )
+
+
+def _make_environment(folders: tuple[Path, ...]) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=guard,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _read_asset(environment: Environment, name: str) -> str:
+    """Return a style or script as it will stand in the page (the HTML parser turns CRLF into LF before hashing)."""
+    try:
+        source, _, _ = environment.loader.get_source(environment, name)  # type: ignore[union-attr] # set above
+    except TemplateNotFound as error:
+        raise UsageError(f"the template {name} is missing", hint="reinstall the package") from error
+    return source.replace("\r\n", "\n")
+
+
+def _make_policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "img-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
+
+
+def _make_context(report: Report) -> dict[str, object]:
+    analysis = report.analysis
+    severities = Counter(finding.severity for finding in analysis.findings)
+    return {
+        "report": report,
+        "analysis": analysis,
+        "subject": report.subject,
+        "severities": [(severity, severities[severity]) for severity in Severity],
+        "failed": [line for line in report.gaps if line.outcome is Outcome.FAILED],
+        "not_applicable": [line for line in report.gaps if line.outcome is Outcome.NOT_APPLICABLE],
+        "next_steps": _choose_next_steps(report),
+        "chart": draw_timeline(analysis.timeline),
+        "tree": grow_tree(analysis.changes, cite_paths(analysis.findings)),
+        "outcomes": Counter(line.outcome.value for line in report.ledger),
+        "explain": _make_explainer(report.ledger),
+        "technique": name_technique,
+        "item_ids": frozenset(item.id for item in report.items),
+        "version": __version__,
+        "attack_version": ATTACK_VERSION,
+    }
+
+
+def _choose_next_steps(report: Report) -> tuple[str, ...]:
+    """Return what the worst findings ask for, each once, at most four."""
+    steps = dict.fromkeys(finding.next for finding in report.analysis.findings if finding.next)
+    return tuple(steps)[:4]
+
+
+def _make_explainer(ledger: tuple[LedgerLine, ...]) -> Callable[..., list[LedgerLine]]:
+    """Return the function by which an empty section says why: the ledger's lines about it that are not collected."""
+
+    def explain(*words: str) -> list[LedgerLine]:
+        open_lines = (line for line in ledger if line.outcome is not Outcome.COLLECTED)
+        return [line for line in open_lines if any(word in line.artefact.lower() for word in words)]
+
+    return explain

@@ -1,0 +1,106 @@
+"""Filters of the templates: hostile text becomes inert, isolated markup. Nothing else may produce markup.
+
+Threat model: every string of the evidence was chosen by the attacker. It reaches the page only as text content inside
+``<bdi>`` (so that it cannot reorder what stands beside it), after :func:`forensics.text.show` made every control,
+invisible and bidirectional character visible. It is never an attribute, a URL, a style or a script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from markupsafe import Markup
+
+from forensics.model import Indicator
+from forensics.text import show
+
+_CELL = 320
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$")
+_DEFANGED = frozenset({"ipv4", "ipv6", "domain", "url", "email"})
+_KILO = 1000
+
+
+def guard(value: object) -> object:
+    """Escape any plain string on its way out, even one that a template forgot to filter."""
+    return show(value) if type(value) is str else value
+
+
+def hostile(value: bytes | str | None, limit: int = _CELL) -> Markup:
+    """Return evidence text, shown and isolated."""
+    return Markup('<bdi class="ev">{}</bdi>').format(show(value, limit)) if value else Markup("")
+
+
+def prose(value: str, limit: int = 1200) -> Markup:
+    """Return a sentence of ours that may quote evidence: isolated, not set in the evidence face."""
+    return Markup("<bdi>{}</bdi>").format(show(value, limit)) if value else Markup("")
+
+
+def path(value: bytes | None, limit: int = _CELL) -> Markup:
+    """Return a container path, absolute, with line-break opportunities after each slash."""
+    if value is None:
+        return Markup("")
+    parts = ("/" + show(value.lstrip(b"/"), limit)).split("/")
+    return Markup('<bdi class="ev">{}</bdi>').format(Markup("/<wbr>").join(parts))
+
+
+def moment(value: str) -> Markup:
+    """Return a time in UTC as ``<time>``; what is no RFC 3339 time is shown as the evidence text that it is."""
+    match = _TIME.match(value)
+    if not match:
+        return hostile(value, 40)
+    text = f"{match[1]} {match[2]}"
+    return Markup('<time datetime="{}">{}</time>').format(value, text)
+
+
+def size(count: int) -> str:
+    """Return a byte count in decimal units (SI), as `du --si` prints them."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(amount) < _KILO:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= _KILO
+    return f"{amount:.1f} PB"
+
+
+def number(count: int) -> str:
+    """Return a count with thin separators."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration with the precision that a reader needs."""
+    if value is None:
+        return ""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def digest(value: str) -> Markup:
+    """Return a hex digest that wraps in eighths and copies whole."""
+    groups = [value[start : start + 8] for start in range(0, len(value), 8)]
+    return Markup('<code class="digest">') + Markup("<wbr>").join(map(show, groups)) + Markup("</code>")
+
+
+def defang(indicator: Indicator) -> str:
+    """Return the indicator so that no mail reader or chat makes a link of it."""
+    value = indicator.value
+    if indicator.type not in _DEFANGED:
+        return value
+    value = re.sub(r"^http", "hxxp", value, flags=re.IGNORECASE)
+    value = value.replace("://", "[:]//", 1).replace("@", "[@]")
+    if indicator.type == "ipv6":
+        return value.replace(":", "[:]", 1)
+    return value.replace(".", "[.]")
+
+
+FILTERS: dict[str, Callable[..., object]] = {
+    "hostile": hostile,
+    "prose": prose,
+    "path": path,
+    "moment": moment,
+    "size": size,
+    "number": number,
+    "seconds": seconds,
+    "digest": digest,
+    "defang": defang,
+}

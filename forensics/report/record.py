@@ -1,0 +1,134 @@
+"""What was done: steps, containment, custody and seals, out of the custody log and the seals folder. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from forensics.evidence.custody import FIRST_PREV, CustodyEntry
+from forensics.model import JsonObject
+from forensics.report.document import ContainmentFacts, CustodyFacts, CustodyLine, Fact, SealFacts, Step
+from forensics.report.fields import EvidenceReader, object_at, objects_at, text_at
+from forensics.report.masking import Masker
+
+_DERIVED = frozenset({"report", "analyze", "access", "render"})
+_ROUTINE = frozenset({"acquire", "store", "discover", "access", "report", "analyze"})
+_SEAL_LIMIT = 65536
+
+
+def settle_log(entries: Sequence[CustodyEntry]) -> tuple[CustodyEntry, ...]:
+    """Return the log without its tail of derived work, so that rendering a report does not change the next one."""
+    end = len(entries)
+    while end and entries[end - 1].action in _DERIVED:
+        end -= 1
+    return tuple(entries[:end])
+
+
+def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, ...]:
+    """Return what was done besides routine reading; a mutation's begin and end are one step."""
+    open_steps: dict[str, int] = {}
+    steps: list[Step] = []
+    for entry in entries:
+        if entry.action in _ROUTINE and entry.result == "ok" and not entry.source_altered:
+            continue
+        step = _read_step(entry, masker)
+        key = f"{step.action}\0{step.detail}"
+        if entry.result == "begin":
+            open_steps[key] = len(steps)
+            steps.append(step)
+        elif key in open_steps:
+            steps[open_steps.pop(key)] = step
+        else:
+            steps.append(step)
+    return tuple(steps)
+
+
+def _read_step(entry: CustodyEntry, masker: Masker) -> Step:
+    detail = entry.purpose or text_at(entry.details, "action") or text_at(entry.details, "effect")
+    if entry.error:
+        detail = f"{detail}: {entry.error}" if detail else entry.error
+    altered = text_at(entry.source_altered, "what") if entry.source_altered else ""
+    outcome = "interrupted" if entry.result == "begin" else entry.result
+    return Step(entry.seq, entry.ts_utc, entry.action, masker.apply(detail), outcome, entry.actor.name, altered)
+
+
+def read_custody(entries: Sequence[CustodyEntry], case_root: Path, masker: Masker) -> CustodyFacts:
+    """Return the settled chain and the seals."""
+    head = entries[-1].sha256 if entries else FIRST_PREV
+    lines = tuple(_read_line(entry, masker) for entry in entries)
+    return CustodyFacts(len(entries), head, lines, tuple(_read_seals(case_root)))
+
+
+def _read_line(entry: CustodyEntry, masker: Masker) -> CustodyLine:
+    return CustodyLine(
+        seq=entry.seq,
+        at=entry.ts_utc,
+        action=entry.action,
+        actor=entry.actor.name,
+        evidence=entry.evidence_ids,
+        purpose=masker.apply(entry.purpose or text_at(entry.details, "action")),
+        result=entry.result,
+        error=masker.apply(entry.error or ""),
+        digest=entry.sha256,
+    )
+
+
+def _read_seals(case_root: Path) -> Iterator[SealFacts]:
+    folder = case_root / "seals"
+    for seal in sorted(folder.glob("[0-9]*")) if folder.is_dir() else ():
+        statement = seal / "seal.txt"
+        if not seal.name.isdigit() or not statement.is_file():
+            continue
+        with statement.open("rb") as stream:
+            text = stream.read(_SEAL_LIMIT).decode("utf-8", "surrogateescape")
+        pairs = (line.partition(": ") for line in text.splitlines() if ": " in line)
+        facts = tuple(Fact(name, value) for name, _, value in pairs)
+        signed, stamped = (seal / "seal.txt.sig").is_file(), (seal / "seal.txt.sig.tsr").is_file()
+        yield SealFacts(int(seal.name), facts, signed, stamped)
+
+
+def read_containment(evidence: EvidenceReader, entries: Sequence[CustodyEntry]) -> ContainmentFacts:
+    """Return the last containment on record, and whether it was proved and later released."""
+    documents = [document for _, document in evidence.read("containment") if isinstance(document, dict)]
+    journal = [entry for entry in entries if entry.action == "containment"]
+    if not documents and not journal:
+        return ContainmentFacts(False, False, False, "", None, (), ())
+    document = next((d for d in reversed(documents) if "proved" in d), documents[-1] if documents else {})
+    begun = [entry for entry in journal if entry.result == "begin"]
+    seconds = document.get("seconds")
+    return ContainmentFacts(
+        attempted=True,
+        proved=document.get("proved") is True,
+        released=any(entry.action == "release" and entry.result == "ok" for entry in entries),
+        at=(begun or journal)[0].ts_utc if journal else "",
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        actions=tuple(_read_actions(document)),
+        proof=tuple(_flatten(object_at(document, "proof"))),
+    )
+
+
+def _read_actions(document: JsonObject) -> Iterator[Fact]:
+    for action in objects_at(document, "actions"):
+        name = (
+            text_at(action, "effect") or text_at(action, "action") or text_at(action, "kind") or text_at(action, "id")
+        )
+        outcome = text_at(action, "result") or text_at(action, "outcome") or text_at(action, "status")
+        yield Fact(name, outcome)
+
+
+def _flatten(document: JsonObject, prefix: str = "") -> Iterator[Fact]:
+    """Yield scalars under readable names; lists of scalars joined, deeper lists counted."""
+    for key in document:
+        name, value = f"{prefix}{key}".replace("_", " "), document[key]
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{name}: ")
+        elif isinstance(value, list):
+            plain = all(isinstance(member, str | int | float) for member in value)
+            yield Fact(name, ", ".join(map(str, value)) or "none" if plain else f"{len(value)} entries")
+        else:
+            yield Fact(name, text_at(document, key) or "none")
+
+
+def read_facts(document: JsonObject, *keys: str) -> tuple[Fact, ...]:
+    """Return the scalars below *keys* of `case.json` under readable names."""
+    return tuple(fact for key in keys for fact in _flatten(object_at(document, key), f"{key.replace('_', ' ')}: "))
