@@ -1,0 +1,1 @@
+"""The only room that writes evidence: case folder, custody log, seals, verification. Knows no engine."""

@@ -1,0 +1,308 @@
+"""The case folder, and the ONE door by which bytes become evidence: :meth:`Case.add`.
+
+Nothing else in the package writes below ``data/``. Bytes are hashed while they are first written, fsynced, renamed,
+and only then does the custody entry exist. Names below the case are ours, never the attacker's. A case never runs,
+follows or deletes what it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import weakref
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Self
+
+from forensics.errors import RefusedError
+from forensics.evidence import files
+from forensics.evidence.custody import (
+    LOG_NAME,
+    Act,
+    Actor,
+    Authority,
+    Clock,
+    CustodyEntry,
+    SourceAltered,
+    Writer,
+    format_utc,
+)
+from forensics.evidence.door import Door
+from forensics.evidence.items import check_filename, check_kind
+from forensics.evidence.lock import acquire_lock, release_lock
+from forensics.evidence.place import read_host, read_location, read_tool
+from forensics.evidence.view import CASE_SCHEMA, CaseView, read_document
+from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
+
+_DERIVED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Case(CaseView):
+    """One incident's folder. Make it with :meth:`create` or :meth:`open`; close it, or use it as a context manager."""
+
+    def __init__(  # noqa: PLR0913 - internal, all by name
+        self, root: Path, document: JsonObject, *, actor: Actor, clock: Clock, lock: bool, wait: float
+    ) -> None:
+        """Internal: use :meth:`create` or :meth:`open`."""
+        super().__init__(root, document)
+        self.writable = lock
+        self._output: Path | None = None
+        engine = document.get("engine") or {}
+        writer = Writer(
+            case_id=self.id,
+            actor=actor,
+            authority=Authority(**(document.get("authority") or {})),
+            clock=clock,
+            location=read_location(root.absolute(), engine.get("id")),
+            tool=read_tool(engine.get("version")),
+        )
+        self._door = Door(root, writer)
+        key = acquire_lock(root / LOG_NAME, wait) if lock else None
+        self._finalizer = weakref.finalize(self, _close, self._door, key)
+
+    @classmethod
+    def create(  # noqa: PLR0913 - the facts of a new case, all by name
+        cls,
+        root: Path,
+        *,
+        subject: Subject,
+        actor: Actor,
+        engine_info: JsonObject | None = None,
+        authority: Authority | None = None,
+        purpose: str = "",
+        clock: Clock | None = None,
+    ) -> Self:
+        """Make a new case in *root*, which must not exist or be an empty folder; it is verifiable from here on.
+
+        *engine_info* is kept as it is; its keys ``id`` and ``version`` go into every custody entry.
+
+        Raises:
+            CaseExistsError: something is there already.
+        """
+        from forensics.evidence.create import lay_out  # noqa: PLC0415 - opening a case does not need it
+
+        clock = clock or Clock()
+        document = {
+            "schema": CASE_SCHEMA,
+            "id": _new_id(),
+            "created_at": format_utc(time.time_ns()),
+            "subject": asdict(subject),
+            "engine": engine_info,
+            "host": read_host(),
+            "clock": asdict(clock),
+            "operator": asdict(actor),
+            "authority": asdict(authority or Authority()),
+        }
+        digest = lay_out(root, document)
+        case = cls(root, document, actor=actor, clock=clock, lock=True, wait=0.0)
+        case.record("store", purpose=purpose or "case opened", hash_after=digest, details={"path": "data/case.json"})
+        return case
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        *,
+        read_only: bool = False,
+        actor: Actor | None = None,
+        output: Path | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Self:
+        """Open an existing case; a writable one is locked, and what an earlier crash left is put on record first.
+
+        With *output* the case itself stays untouched: analysis, report and the record of this access go there.
+
+        Raises:
+            CaseError: it is no case.
+            RefusedError: another process writes to it; the message names its pid.
+        """
+        document = read_document(root)
+        actor = actor or Actor(name=f"uid {os.getuid()}")
+        if read_only or output:
+            case = cls(root, document, actor=actor, clock=Clock(), lock=False, wait=0.0)
+            if output:
+                case._divert(output)
+            return case
+        from forensics.evidence.clock import read_clock  # noqa: PLC0415 - ctypes costs 4 ms; a new case need not pay
+        from forensics.evidence.recover import recover  # noqa: PLC0415 - only an existing case can need it
+
+        case = cls(root, document, actor=actor, clock=read_clock(), lock=True, wait=wait_seconds)
+        recover(case._door)
+        return case
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the lock and the descriptors; the case can be opened again."""
+        self.writable = False
+        self._finalizer()
+
+    @property
+    def authority(self) -> Authority:
+        """Under which authority entries are made from now on; a playbook sets it for each of its steps."""
+        return self._door.writer.authority
+
+    @authority.setter
+    def authority(self, authority: Authority) -> None:
+        self._door.writer = replace(self._door.writer, authority=authority)
+
+    @property
+    def clock(self) -> Clock:
+        """What the time stamps of new entries rest on; the collector of the clock sets what it measured."""
+        return self._door.writer.clock
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._door.writer = replace(self._door.writer, clock=clock)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts."""
+        return self._door.writer.actor
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number of custody entries, and the SHA-256 of the last raw line."""
+        return self._door.log.count, self._door.log.head
+
+    def add(  # noqa: PLR0913 - the record of an acquisition, all by name
+        self,
+        kind: str,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        method: str,
+        filename: str = "content.bin",
+        attributes: JsonObject | None = None,
+        purpose: str = "",
+    ) -> EvidenceItem:
+        """Stream *chunks* to disk as one item of evidence, hashed in the same pass; on record when this returns.
+
+        When the stream or the disk fails half-way, what came is kept as an item whose outcome is *failed*, and the
+        error goes on to the caller. May be called from several threads.
+
+        Raises:
+            RefusedError: the case is sealed or read-only, or the place is taken by something that is not ours.
+        """
+        from forensics.evidence.acquire import acquire_file, draft_item  # noqa: PLC0415 - a new case may need none
+
+        check_kind(kind)
+        check_filename(filename)
+        self._refuse_closed()
+        return acquire_file(self._door, draft_item(kind, source, method, attributes), chunks, filename, purpose)
+
+    def add_json(self, kind: str, document: JsonObject, *, source: str, method: str) -> EvidenceItem:
+        """Add a JSON document as ``content.json``: ASCII, sorted keys; unknown encodings as lone surrogates."""
+        text = json.dumps(document, ensure_ascii=True, sort_keys=True, indent=1)
+        return self.add(kind, (text.encode("ascii"), b"\n"), source=source, method=method, filename="content.json")
+
+    def note(self, line: LedgerLine) -> None:
+        """Append one line to the completeness ledger."""
+        self._refuse_closed()
+        self._door.note(line)
+
+    def record(  # noqa: PLR0913 - the fields of a custody entry, all by name
+        self,
+        action: str,
+        *,
+        evidence_ids: Iterable[str] = (),
+        purpose: str = "",
+        result: str = "ok",
+        error: str | None = None,
+        hash_before: str | None = None,
+        hash_after: str | None = None,
+        witness: str | None = None,
+        counterparty: str | None = None,
+        source_altered: SourceAltered | None = None,
+        details: JsonObject | None = None,
+        authority: Authority | None = None,
+    ) -> CustodyEntry:
+        """Append one custody entry; it is on disk when this returns. Allowed on a sealed case.
+
+        Raises:
+            RefusedError: the case was opened read-only without an output folder.
+        """
+        if not self.writable:
+            raise RefusedError("the case is open for reading only", hint="give an --output folder for what is written")
+        act = Act(
+            action=action,
+            evidence_ids=tuple(evidence_ids),
+            purpose=purpose,
+            result=result,
+            error=error,
+            hash_before=hash_before,
+            hash_after=hash_after,
+            witness=witness,
+            counterparty=counterparty,
+            source_altered=source_altered,
+            details=details,
+        )
+        return self._door.append(act, authority)
+
+    @contextmanager
+    def activity(self, action: str, name: str, purpose: str = "") -> Generator[None]:
+        """Put begin and end of a longer act on record; one without an end is named *unfinished* by `ir verify`."""
+        details = {"activity": f"{name}#{self.head[0] + 1}"}
+        self.record(action, purpose=purpose, result="begin", details=details)
+        try:
+            yield
+        except BaseException as error:
+            self.record(action, purpose=purpose, result="failed", error=str(error) or repr(error), details=details)
+            raise
+        self.record(action, purpose=purpose, details=details)
+
+    def write_analysis(self, name: str, content: bytes | Iterable[bytes]) -> Path:
+        """Write one derived, rebuildable file into ``analysis/``, replacing an older one; return its path."""
+        return self._write_derived("analysis", name, content if isinstance(content, bytes) else b"".join(content))
+
+    def write_report(self, name: str, content: bytes) -> Path:
+        """Write one rendered report into ``report/``, replacing an older one; return its path."""
+        return self._write_derived("report", name, content)
+
+    def _write_derived(self, folder: str, name: str, content: bytes) -> Path:
+        if not self.writable:
+            raise RefusedError("the case is open for reading only", hint="give an --output folder for what is written")
+        if not _DERIVED_NAME.fullmatch(name):
+            raise ValueError(f"a derived file has an ASCII name of ours, not {name!r}")
+        base = self._output or self.root
+        with suppress(FileExistsError):
+            (base / folder).mkdir(mode=0o700)
+        descriptor = files.open_directory(base / folder)
+        try:
+            files.replace_file(name, descriptor, content)
+        finally:
+            os.close(descriptor)
+        return base / folder / name
+
+    def _divert(self, output: Path) -> None:
+        output.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._door.divert(output)
+        self._output = output
+        self.writable = True
+
+    def _refuse_closed(self) -> None:
+        if not self.writable or self._output:
+            raise RefusedError("the case is open for reading only; nothing can be added to it")
+        if self.sealed:
+            raise RefusedError(
+                "the case is sealed; its data folder is closed",
+                hint="collect into a new case; custody entries can still be added to this one",
+            )
+
+
+def _new_id() -> str:
+    return f"IR-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}"
+
+
+def _close(door: Door, key: tuple[int, int] | None) -> None:
+    door.close()
+    if key:
+        release_lock(key)
