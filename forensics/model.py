@@ -259,14 +259,25 @@ class Subject:
     started_at: str = ""
 
 
+class StepOutcome(enum.StrEnum):
+    """How a playbook step ended. *partial*: it finished, and names what it could not do."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    DENIED = "denied"
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How a playbook step ended."""
+    """How a playbook step ended; ``value`` is what conditions of later steps may ask about."""
 
     step: str
-    outcome: Outcome
+    outcome: StepOutcome
     reason: str = ""
     seconds: float = 0.0
+    value: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

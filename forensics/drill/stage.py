@@ -1,0 +1,204 @@
+"""Sets a drill's stage and clears it: image, network, listening peer, suspect, plant. Touches only what it labelled.
+
+The peer stands on a network of documentation addresses (RFC 5737) that leads nowhere, and writes every line it receives
+to its own log: that is how packets which escape after containment are counted, from outside and by somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forensics.drill.base import COMMAND, READY_LINE, SPOOL, build_base, read_busybox
+from forensics.drill.image import Recipe, RecipeFile, build_archive, build_docker_archive
+from forensics.drill.scenario import PEER, Scenario, join_plants, make_file
+from forensics.engine.base import Container, ContainerSpec, EngineAnswerError, Mount
+from forensics.errors import EngineError, IrError
+
+if TYPE_CHECKING:
+    from forensics.engine.docker import DockerEngine
+
+LABEL = "ir.drill"
+_BLOCKS = ("198.51.100", "203.0.113", "192.0.2")
+_NETWORKS_PER_BLOCK = 16
+_WAIT_S = 20.0
+_POLL_S = 0.05
+_SETTLE_S = 0.4
+_CHUNK = 1 << 20
+_SERVICE_PORT = "8080/tcp"
+_HELD = "/run/held"
+"""A pipe of the peer that never ends: nc hangs up when its own input does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running drill: the suspect with its plant, and the peer that listens."""
+
+    run_id: str
+    suspect: Container
+    peer: Container
+    peer_address: str
+    image: str
+
+
+class DrillError(IrError):
+    """The stage could not be set; nothing of it is left behind."""
+
+
+@contextmanager
+def set_stage(engine: DockerEngine, scenario: Scenario, tell: Callable[[str], None]) -> Iterator[Stage]:
+    """Build, start and plant; on leaving, remove everything that carries this run's label.
+
+    Raises:
+        DrillError: the plant did not come up in time.
+        UsageError: this host has no static busybox.
+    """
+    run_id = os.urandom(4).hex()
+    try:
+        yield _build(engine, scenario, run_id, tell)
+    finally:
+        clear(engine, run_id)
+
+
+def _build(engine: DockerEngine, scenario: Scenario, run_id: str, tell: Callable[[str], None]) -> Stage:
+    labels = ((LABEL, run_id),)
+    tell("build the image")
+    busybox = read_busybox()
+    image = f"orders-{scenario.id}:{run_id}"
+    layers = (build_base(busybox), *scenario.layers(busybox))
+    environment = (("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),)
+    recipe = Recipe(image, layers, COMMAND, environment, labels, exposed=(_SERVICE_PORT,))
+    engine.load_image(_chunks(build_docker_archive(recipe)))
+    peer_image = f"drill-peer:{run_id}"
+    engine.load_image(_chunks(build_docker_archive(Recipe(peer_image, layers[:1], (), environment, labels))))
+    tell("start the peer and the suspect")
+    network = _create_network(engine, run_id, labels)
+    peer = engine.run(_peer_spec(scenario, run_id, peer_image, network))
+    address = peer.networks[0].ipv4
+    suspect = engine.run(_suspect_spec(engine, scenario, run_id, image, network))
+    stage = Stage(run_id, suspect, peer, address, image)
+    tell("plant")
+    _plant(engine, scenario, stage)
+    return stage
+
+
+def _create_network(engine: DockerEngine, run_id: str, labels: tuple[tuple[str, str], ...]) -> str:
+    """Create a network on a free block of documentation addresses."""
+    start = int(run_id, 16)
+    for attempt in range(len(_BLOCKS) * _NETWORKS_PER_BLOCK):
+        block, part = divmod((start + attempt) % (len(_BLOCKS) * _NETWORKS_PER_BLOCK), _NETWORKS_PER_BLOCK)
+        subnet = f"{_BLOCKS[block]}.{part * 16}/28"
+        name = f"orders-{run_id}"
+        try:
+            engine.create_network(name, subnets=(subnet,), internal=True, labels=labels)
+        except EngineAnswerError as error:
+            last = error
+            continue
+        return name
+    raise DrillError(f"no free network for a drill: {last.message}", hint="remove old ones with 'ir drill clean'")
+
+
+def _peer_spec(scenario: Scenario, run_id: str, image: str, network: str) -> ContainerSpec:
+    listeners = "".join(f"(while :; do nc -l -p {port} <>{_HELD}; done) & " for port in scenario.model.peer_ports)
+    return ContainerSpec(
+        image=image,
+        name=f"drill-peer-{run_id}",
+        command=("/bin/sh", "-c", f"mkfifo {_HELD}; {listeners}while :; do sleep 3600; done"),
+        labels=((LABEL, run_id),),
+        network=network,
+    )
+
+
+def _suspect_spec(engine: DockerEngine, scenario: Scenario, run_id: str, image: str, network: str) -> ContainerSpec:
+    wanted = scenario.model.container
+    mounts = [Mount("bind", source, target, rw=True) for target, source in wanted.binds.items()]
+    for number, target in enumerate(wanted.volumes):
+        volume = engine.create_volume(f"orders-{run_id}-{number}", ((LABEL, run_id),))
+        mounts.append(Mount("volume", volume.source, target, name=volume.name))
+    if wanted.engine_socket:
+        mounts.append(Mount("bind", engine.url.removeprefix("unix://"), wanted.engine_socket, rw=True))
+    return ContainerSpec(
+        image=image,
+        name=f"orders-{scenario.id}-{run_id}",
+        command=COMMAND,
+        environment=tuple(wanted.environment.items()),
+        labels=((LABEL, run_id),),
+        mounts=tuple(mounts),
+        tmpfs=tuple((path, "exec") for path in wanted.tmpfs),
+        network=network,
+        cap_add=tuple(wanted.cap_add),
+        privileged=wanted.privileged,
+    )
+
+
+def _plant(engine: DockerEngine, scenario: Scenario, stage: Stage) -> None:
+    files, lines = join_plants(scenario.model.noise, scenario.model.plant)
+    busybox = read_busybox() if any(file.copy_of for file in files) else b""
+    now = int(time.time())
+    planted = tuple(make_file(file, busybox, stage.peer_address, now) for file in files)
+    order = RecipeFile(f"{SPOOL}/0001.order", lines.replace(PEER, stage.peer_address).encode(), 0o600, mtime=now)
+    if planted:
+        engine.put_archive(stage.suspect, "/", _chunks(build_archive(planted)))
+    engine.put_archive(stage.suspect, "/", _chunks(build_archive((order,))))
+    _wait(lambda: READY_LINE in b"".join(engine.logs(stage.suspect)), "the plant was not worked off")
+    if PEER in lines:
+        _wait(lambda: count_packets(engine, stage) > 0, "the suspect never reached its peer")
+    time.sleep(_SETTLE_S)
+    if scenario.model.container.stopped:
+        engine.kill(stage.suspect)
+
+
+def _wait(holds: Callable[[], bool], sentence: str) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise DrillError(f"{sentence} within {_WAIT_S:g} s", hint="look at the scenario's shell lines")
+        time.sleep(_POLL_S)
+
+
+def read_packets(engine: DockerEngine, stage: Stage) -> tuple[str, ...]:
+    """Return when the peer received each line, as the engine stamped it (RFC 3339 UTC, nanoseconds)."""
+    log = b"".join(engine.logs(stage.peer))
+    return tuple(line.split(b" ", 1)[0].decode("ascii", "replace") for line in log.splitlines() if line[:2] == b"20")
+
+
+def count_packets(engine: DockerEngine, stage: Stage) -> int:
+    """Return how many lines the peer has received up to now."""
+    return len(read_packets(engine, stage))
+
+
+def clear(engine: DockerEngine, run_id: str = "") -> int:
+    """Remove what drills left behind (all runs, or one), by label only; return how many things there were."""
+    removed = 0
+    for container in engine.list_containers(all=True):
+        if _is_ours(dict(container.labels), run_id):
+            with suppress(EngineError):
+                engine.unpause(container)
+            engine.remove_container(container, force=True, volumes=True)
+            removed += 1
+    for raw in engine.list_networks():
+        if _is_ours(raw.get("Labels") or {}, run_id):
+            engine.remove_network(str(raw["Id"]))
+            removed += 1
+    for raw in engine.list_volumes():
+        if _is_ours(raw.get("Labels") or {}, run_id):
+            engine.remove_volume(str(raw["Name"]))
+            removed += 1
+    for raw in engine.list_images():
+        if _is_ours(raw.get("Labels") or {}, run_id):
+            engine.remove_image(str(raw["Id"]))
+            removed += 1
+    return removed
+
+
+def _is_ours(labels: dict[str, str], run_id: str) -> bool:
+    return labels.get(LABEL, "") == run_id if run_id else LABEL in labels
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), _CHUNK):
+        yield content[start : start + _CHUNK]
