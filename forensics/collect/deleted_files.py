@@ -1,0 +1,99 @@
+"""Collects files that have no name any more but are still held: open descriptors, and mappings of deleted files.
+
+Looked at through the kernel's links in /proc/PID/fd and /proc/PID/map_files, never through a path of the container.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.namespace import read_maps
+from forensics.collect.walk import explain, read_content
+from forensics.engine.host import HostProcess
+from forensics.model import LedgerLine
+from forensics.text import from_bytes, show
+
+_DELETED = b" (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One way to a deleted file; ``fd`` is None for a mapping."""
+
+    pid: int
+    link: str
+    target: bytes
+    fd: int | None
+
+
+def collect_deleted_files(context: CollectContext) -> Iterator[LedgerLine]:
+    """Keep each deleted file once (by device and inode) with the process and descriptor that hold it."""
+    seen = {identity for process in context.processes if (identity := _identity_of_exe(process))}
+    kept = 0
+    for process in context.processes:
+        for held in _find_held(process):
+            line = _collect_one(context, held, seen)
+            if line is not None:
+                kept += 1
+                yield line
+    if not kept:
+        yield empty("deleted-files", "no process holds a deleted file beside its executable")
+
+
+def _identity_of_exe(process: HostProcess) -> tuple[int, int] | None:
+    try:
+        status = os.stat(f"/proc/{process.pid}/exe")  # noqa: PTH116 - a link of the kernel
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _find_held(process: HostProcess) -> Iterator[_Held]:
+    for file in process.fds:
+        if file.is_deleted:
+            yield _Held(process.pid, f"/proc/{process.pid}/fd/{file.fd}", file.target, file.fd)
+    if not process.maps_deleted:
+        return
+    try:
+        regions = read_maps(process.pid)
+    except OSError:  # the process table has the reason
+        return
+    for region in regions:
+        if region.path.endswith(_DELETED):
+            name = f"{region.start:x}-{region.end:x}"
+            yield _Held(process.pid, f"/proc/{process.pid}/map_files/{name}", region.path, None)
+
+
+def _collect_one(context: CollectContext, held: _Held, seen: set[tuple[int, int]]) -> LedgerLine | None:
+    artefact = f"deleted-file {show(held.target)} of pid {held.pid}"
+    handle = -1
+    try:
+        handle = os.open(held.link, os.O_PATH | os.O_CLOEXEC)
+        status = os.fstat(handle)
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            return None
+        seen.add(identity)
+        return _keep(context, held, handle, artefact)
+    except OSError as error:
+        return failed(artefact, explain(error))
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _keep(context: CollectContext, held: _Held, handle: int, artefact: str) -> LedgerLine:
+    size_bytes = os.fstat(handle).st_size
+    if size_bytes == 0:
+        return empty(artefact, "the file is empty")
+    if not context.budget("deleted files").take(size_bytes):
+        return failed(artefact, f"{size_bytes} bytes are over the budget")
+    attributes = {"pid": held.pid, "fd": held.fd, "target": from_bytes(held.target), "size": size_bytes}
+    item = context.case.add(
+        "deleted-file", read_content(handle, size_bytes), source=held.link,
+        method="read on the host through the kernel's link", attributes=attributes,
+    )  # fmt: skip
+    return collected(artefact, item)

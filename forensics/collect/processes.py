@@ -1,0 +1,50 @@
+"""Collects the process table as the host sees it: by cgroup, by pid namespace, by descent, and the engine's own list.
+
+Asks nothing of the container, whose `ps` may be the attacker's. That the views disagree is for analysis to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.engine.host import HostProcess
+from forensics.errors import EngineError
+from forensics.model import JsonObject, LedgerLine
+
+_VIEWS = {"cgroup": "cgroup", "pid_namespace": "pid-namespace", "descendant": "descendant"}
+
+
+def collect_processes(context: CollectContext) -> Iterator[LedgerLine]:
+    """Keep every process with its arguments, environment, open files, identity, capabilities and namespaces."""
+    processes = context.processes
+    document: JsonObject = {
+        "processes": [process.to_document() for process in processes],
+        "views": {key: _pids_seen_by(processes, view) for key, view in _VIEWS.items()},
+    }
+    source = f"container {context.container.id}"
+    item = context.keep_json("processes", document, source=source, method="read from /proc on the host")
+    yield collected("processes", item, reason=_count(processes)) if processes else empty("processes", "none", item)
+    for process in processes:
+        for error in process.errors:
+            yield failed(f"processes pid {process.pid}", error)
+
+
+def collect_engine_top(context: CollectContext) -> Iterator[LedgerLine]:
+    """Keep the engine's process list: a view of its own, made by the host's ps (Podman: by the container's pids)."""
+    try:
+        document = context.engine.top(context.container)
+    except EngineError as error:
+        yield failed("engine-top", error.message)
+        return
+    source = f"container {context.container.id}"
+    item = context.keep_json("engine-top", document, source=source, method="engine API: top")
+    yield collected("engine-top", item) if document.get("Processes") else empty("engine-top", "no process", item)
+
+
+def _pids_seen_by(processes: tuple[HostProcess, ...], view: str) -> list[int]:
+    return [process.pid for process in processes if view in process.seen_by]
+
+
+def _count(processes: tuple[HostProcess, ...]) -> str:
+    return f"{len(processes)} processes, {sum(process.threads for process in processes)} threads"

@@ -1,0 +1,145 @@
+"""Runs the table of collectors over one container and keeps the completeness ledger.
+
+Every selected artefact ends as a line, whatever happens to the container meanwhile; only a case that cannot be written
+stops the run. Has no user interface; tells a :class:`Progress`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from forensics.collect.context import (
+    CollectContext,
+    CollectOptions,
+    Collector,
+    Need,
+    Progress,
+    Silence,
+    Source,
+    failed,
+    not_applicable,
+)
+from forensics.collect.table import COLLECTORS
+from forensics.collect.walk import explain
+from forensics.errors import EngineError, UsageError
+from forensics.evidence.custody import format_utc
+from forensics.model import LedgerLine, Outcome
+
+if TYPE_CHECKING:
+    from forensics.engine.base import Container
+    from forensics.evidence.case import Case
+
+
+def plan(options: CollectOptions) -> tuple[Collector, ...]:
+    """Return the collectors that *options* select, most volatile first.
+
+    Raises:
+        UsageError: ``only`` or ``skip`` names a collector that does not exist.
+    """
+    known = {collector.name for collector in COLLECTORS}
+    for name in sorted((options.only | options.skip) - known):
+        raise UsageError(f"there is no collector {name!r}", hint=f"collectors: {', '.join(sorted(known))}")
+    wanted = options.only or {c.name for c in COLLECTORS if not c.optional or (c.name == "memory" and options.memory)}
+    chosen = [collector for collector in COLLECTORS if collector.name in wanted - options.skip]
+    return tuple(sorted(chosen, key=lambda collector: collector.rank))
+
+
+def collect(
+    case: Case,
+    engine: Source,
+    container: Container,
+    options: CollectOptions | None = None,
+    progress: Progress | None = None,
+) -> tuple[LedgerLine, ...]:
+    """Collect into *case* and return the ledger lines of this run, which are in the case's ledger too.
+
+    Raises:
+        UsageError: the options name an unknown collector.
+        EngineError: the engine does not even tell what it is.
+        StorageError, OSError: the case cannot be written; what was recorded up to here is whole.
+    """
+    options = options or CollectOptions()
+    chosen = plan(options)
+    context = CollectContext(
+        case=case,
+        engine=engine,
+        container=container,
+        info=engine.info(),
+        options=options,
+        started_at=format_utc(time.time_ns()),
+    )
+    lines: list[LedgerLine] = []
+    ledger = _Ledger(case, progress or Silence(), lines)
+    with case.activity("acquire", "collect", "collection in order of volatility"):
+        _run_all(context, chosen, ledger)
+    for collector in COLLECTORS if not options.only else ():
+        if collector not in chosen:
+            reason = "left out by --skip" if collector.name in options.skip else f"not asked for (--{collector.name})"
+            ledger.note(not_applicable(collector.name, reason))
+    return tuple(lines)
+
+
+class _Ledger:
+    """Writes each line to the case at once, then tells it."""
+
+    def __init__(self, case: Case, progress: Progress, lines: list[LedgerLine]) -> None:
+        self._case, self.progress, self._lines = case, progress, lines
+
+    def note(self, line: LedgerLine) -> None:
+        self._case.note(line)
+        self._lines.append(line)
+        self.progress.done(line)
+
+
+def _run_all(context: CollectContext, chosen: tuple[Collector, ...], ledger: _Ledger) -> None:
+    for number, collector in enumerate(chosen):
+        try:
+            _run(context, collector, ledger)
+        except KeyboardInterrupt:
+            for missed in chosen[number:]:
+                ledger.note(failed(missed.name, "interrupted before it was collected"))
+            raise
+
+
+def _run(context: CollectContext, collector: Collector, ledger: _Ledger) -> None:
+    ledger.progress.start(collector.name)
+    for line in _timed(_attempt(context, collector)):
+        ledger.note(line if line.disturbed or line.outcome is Outcome.NOT_APPLICABLE else _disturb(line, collector))
+
+
+def _disturb(line: LedgerLine, collector: Collector) -> LedgerLine:
+    return replace(line, disturbed=collector.disturbs) if line.outcome is Outcome.COLLECTED else line
+
+
+def _attempt(context: CollectContext, collector: Collector) -> Iterator[LedgerLine]:
+    if obstacle := _find_obstacle(context, collector):
+        yield obstacle
+        return
+    try:
+        yield from collector.collect(context)
+    except EngineError as error:
+        yield failed(collector.name, error.message)
+    except OSError as error:
+        yield failed(collector.name, explain(error))
+
+
+def _find_obstacle(context: CollectContext, collector: Collector) -> LedgerLine | None:
+    if Need.LOCAL in collector.needs and not context.info.is_local:
+        return not_applicable(collector.name, "remote engine")
+    if Need.RUNNING in collector.needs and not context.container.is_running:
+        return not_applicable(collector.name, f"the container is not running ({context.container.status})")
+    if Need.ROOT in collector.needs and os.geteuid() != 0:
+        return failed(collector.name, "needs root on the engine's host")
+    return None
+
+
+def _timed(lines: Iterator[LedgerLine]) -> Iterator[LedgerLine]:
+    """Fill in how long each line took, in seconds."""
+    started = time.monotonic()
+    for line in lines:
+        yield replace(line, seconds=round(time.monotonic() - started, 6))
+        started = time.monotonic()

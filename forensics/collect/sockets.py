@@ -1,0 +1,44 @@
+"""Collects the network as the host's kernel tells it: sockets with their owners, interfaces, routes, neighbours.
+
+Asks nothing of the container. Each network namespace that a process of the container lives in is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.engine.host import NetView, read_container_network
+from forensics.model import JsonObject, LedgerLine
+
+
+def collect_sockets(context: CollectContext) -> Iterator[LedgerLine]:
+    """Keep all sockets, interfaces, routes and neighbours; with host networking those of the host are among them."""
+    views = read_container_network(context.processes)
+    document = _merge(views)
+    source = f"container {context.container.id}"
+    item = context.keep_json("sockets", document, source=source, method="/proc/PID/net, netlink, sock_diag on the host")
+    count = len(document["sockets"])
+    yield collected("sockets", item, reason=f"{count} sockets") if count else empty("sockets", "no socket", item)
+    yield from _report_gaps(context, views)
+
+
+def _report_gaps(context: CollectContext, views: tuple[NetView, ...]) -> Iterator[LedgerLine]:
+    for view in views:
+        for error in view.errors:
+            yield failed(f"sockets of namespace {view.inode}", error)
+    missing = {process.namespace("net") for process in context.processes} - {view.inode for view in views}
+    for inode in sorted(missing):
+        yield failed(f"sockets of namespace {inode or 'unknown'}", "its processes ended, or may not be looked at")
+
+
+def _merge(views: tuple[NetView, ...]) -> JsonObject:
+    """Put all namespaces into one document; each entry names its namespace."""
+    merged: JsonObject = {"sockets": [], "interfaces": [], "routes": [], "neighbours": [], "namespaces": []}
+    for view in views:
+        document = view.to_document()
+        for key in ("sockets", "interfaces", "neighbours"):
+            merged[key] += [{**entry, "namespace": view.inode} for entry in document.pop(key)]
+        merged["routes"] += document["routes"]
+        merged["namespaces"].append(document)
+    return merged

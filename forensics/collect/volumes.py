@@ -1,0 +1,102 @@
+"""Collects volumes and bind mounts, which no snapshot has: content within the budget, the rest by name.
+
+Host system paths (`/`, `/etc`, `/var` ...) are recorded, never copied: they are the host, not the suspect, and the
+mount itself is the finding. Network and FUSE file systems are not entered: their server may never answer.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from forensics.collect.context import CollectContext, empty, failed, not_applicable
+from forensics.collect.mount_points import may_hang, open_mount_point
+from forensics.collect.namespace import MountPoint, read_mounts
+from forensics.collect.tree_evidence import TreeSource, keep_tree
+from forensics.collect.walk import explain
+from forensics.engine.base import Mount
+from forensics.model import LedgerLine
+from forensics.text import show, show_path
+
+_SYSTEM_EXACTLY = frozenset(
+    {"/", "/home", "/root", "/opt", "/srv", "/mnt", "/media", "/tmp", "/var", "/var/lib", "/var/log", "/var/tmp"}  # noqa: S108 - host paths to leave alone
+)
+_SYSTEM_BELOW = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"),
+    *("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet"),
+)
+_ENGINE_MOUNTS = frozenset({b"/", b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf"})
+_WITHOUT_CONTENT = frozenset(
+    {
+        *("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "pstore"),
+        *("bpf", "nsfs", "devtmpfs", "ramfs", "binfmt_misc", "configfs", "hugetlbfs", "efivarfs", "selinuxfs"),
+    }
+)
+
+
+def collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
+    """Keep one tar for each volume and bind mount that inspect names, and name what is mounted beside them."""
+    mounts = [mount for mount in context.container.mounts if mount.type in {"volume", "bind"}]
+    if not mounts:
+        yield empty("volumes", "it has neither volumes nor bind mounts")
+    table = _read_table(context)
+    for mount in mounts:
+        yield from _collect_one(context, mount, table.get(os.fsencode(mount.destination)))
+    known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
+    for path, seen in table.items():
+        if path not in known and seen.type not in _WITHOUT_CONTENT and seen.type != "tmpfs":
+            reason = f"a {seen.type} file system that inspect does not name: recorded in 'mounts', not copied"
+            yield failed(f"mount {show_path(path)}", reason)
+
+
+def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:
+    """Return what is mounted where in the first process's view; of several on one path the topmost."""
+    if not context.container.is_running:
+        return {}
+    try:
+        return {mount.path: mount for mount in read_mounts(context.container.pid)}
+    except OSError:  # it has ended since: the host's paths are still there
+        return {}
+
+
+def _collect_one(context: CollectContext, mount: Mount, seen: MountPoint | None) -> Iterator[LedgerLine]:
+    artefact = f"{mount.type} {show_path(os.fsencode(mount.destination))}"
+    if mount.type == "bind" and is_system_path(mount.source):
+        yield not_applicable(artefact, f"the host's own {show(mount.source)}: recorded in inspect, never copied")
+        return
+    if seen is not None and may_hang(seen):
+        yield failed(artefact, f"a {seen.type} file system may hang the host's reader: copy it from its server")
+        return
+    tree = TreeSource("volume", artefact, mount.source, {"mount": asdict(mount)})
+    try:
+        handle = _open(context, mount, seen)
+    except OSError as error:
+        yield failed(artefact, explain(error))
+        return
+    try:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
+            yield from keep_tree(context, handle, tree)
+        else:
+            yield not_applicable(artefact, "a socket, FIFO or device of the host: recorded in inspect, never opened")
+    except OSError as error:
+        yield failed(artefact, explain(error))
+    finally:
+        os.close(handle)
+
+
+def _open(context: CollectContext, mount: Mount, seen: MountPoint | None) -> int:
+    """Open the mount itself where the container runs, else the host's path."""
+    if seen is not None:
+        try:
+            return open_mount_point(context.container.pid, seen)
+        except OSError as error:
+            explain(error)
+    return os.open(mount.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def is_system_path(source: str) -> bool:
+    """Return whether a bind mount's source is part of the host's own system."""
+    path = os.path.normpath(source)
+    return path in _SYSTEM_EXACTLY or any(path == top or path.startswith(f"{top}/") for top in _SYSTEM_BELOW)
