@@ -19,9 +19,9 @@ from forensics.model import JsonObject
 from forensics.text import from_bytes
 
 ESTABLISHED = 1
-TCP_STATES = tuple(
-    " ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING "
-    "NEW_SYN_RECV".split(" ")
+TCP_STATES = (
+    *("", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT"),
+    *("LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"),
 )
 """The kernel's numbers of TCP states (include/net/tcp_states.h); 0 is none."""
 _PROTOCOLS = ((socket.IPPROTO_TCP, "tcp"), (socket.IPPROTO_UDP, "udp"), (socket.IPPROTO_RAW, "raw"))
@@ -99,8 +99,7 @@ class Namespace:
         found = os.fstat(self._descriptor)
         self.inode = found.st_ino
         try:
-            if found.st_dev != Path("/proc/self/ns/net").stat().st_dev:
-                raise OSError(errno.EINVAL, "no namespace", path)
+            _check_is_namespace(found.st_dev, path)
             self.netlink = Netlink(self._descriptor)
         except BaseException:
             os.close(self._descriptor)
@@ -149,6 +148,11 @@ class Namespace:
         protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
         with entered(self._descriptor):
             return socket.socket(family, socket.SOCK_RAW, protocol)
+
+
+def _check_is_namespace(device: int, path: str) -> None:
+    if device != Path("/proc/self/ns/net").stat().st_dev:
+        raise OSError(errno.EINVAL, "no namespace", path)
 
 
 def is_foreign_connection(found: RawSocket) -> bool:

@@ -1,0 +1,144 @@
+"""What `ir isolate` and `ir release` share: engine, case and settings. Imports only what the fast way needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.cli.frame import emit_json, say
+from forensics.cli.session import default_case_dir, read_actor
+from forensics.cli.settings import read_settings
+from forensics.containment.actions import IsolationOptions, Plan
+from forensics.containment.engines import describe_engine, open_containment_engine
+from forensics.containment.isolate import ContainmentResult, isolate, preview
+from forensics.containment.journal import Journal
+from forensics.containment.pointers import find_by_name, find_case
+from forensics.containment.scene import read_scene
+from forensics.errors import ContainerNotFoundError, UsageError
+from forensics.evidence.case import Case
+from forensics.model import JsonObject, Subject
+from forensics.text import show
+
+if TYPE_CHECKING:
+    from forensics.cli.settings import Settings
+    from forensics.containment.plan import Scene
+    from forensics.containment.port import ContainmentEngine
+    from forensics.containment.release import ReleaseResult
+
+
+def read_options(*, freeze: bool | None, reason: str, cut_sharing: bool | None) -> IsolationOptions:
+    """Return what the contain step of the default playbook says, overridden by what the command line says."""
+    step = _read_contain_step()
+    return IsolationOptions(
+        freeze=bool(step.get("freeze", True)) if freeze is None else freeze,
+        reason=reason,
+        cut_sharing=bool(step.get("cut_sharing", False)) if cut_sharing is None else cut_sharing,
+    )
+
+
+def show_plan(ref: str, options: IsolationOptions, *, as_json: bool) -> int:
+    """Print what would be done, with every inverse and everybody who feels it."""
+    with open_containment_engine(read_settings().engine) as engine:
+        plan = preview(read_scene(engine, ref), options)
+    if as_json:
+        emit_json({"schema": "ir.containment-plan/1", "dry_run": True, **plan.to_document()})
+        return 0
+    _say_plan(plan)
+    return 0
+
+
+def run_isolation(ref: str, case_dir: Path | None, options: IsolationOptions) -> ContainmentResult:
+    """Contain the container in the given case, in the case that contains it already, or in a new one."""
+    settings = read_settings()
+    with open_containment_engine(settings.engine) as engine:
+        scene = read_scene(engine, ref)
+        preview(scene, options)
+        with _open_case(scene, case_dir, engine, settings) as case:
+            return isolate(engine, scene, case, options)
+
+
+def run_release(target: str) -> ReleaseResult:
+    """Undo the containment that a case folder records, or the one of a container."""
+    from forensics.containment.release import release  # noqa: PLC0415 - not needed to isolate
+
+    settings = read_settings()
+    with open_containment_engine(settings.engine) as engine:
+        container_id, root = _find_target(target, engine)
+        with Case.open(root, actor=read_actor(settings)) as case:
+            return release(engine, container_id or case.subject.id, case)
+
+
+def _read_contain_step() -> JsonObject:
+    from forensics.playbook.compiled import read_playbook  # noqa: PLC0415 - not needed by --help
+
+    step = read_playbook("default").find_step("contain.isolate")
+    return dict(step.call.arguments) if step else {}
+
+
+def _find_target(target: str, engine: ContainmentEngine) -> tuple[str, Path]:
+    if (Path(target) / "custody.jsonl").is_file():
+        return "", Path(target)
+    try:
+        container = engine.find_container(target)
+    except ContainerNotFoundError:
+        found = find_by_name(target)
+        if found is None:
+            raise
+        return found
+    root = find_case(container.id)
+    if root is None:
+        raise UsageError(
+            f"{show(container.name)} is not contained, as far as this host knows",
+            hint="give the case folder instead: ir release CASE",
+        )
+    return container.id, root
+
+
+def _open_case(scene: Scene, case_dir: Path | None, engine: ContainmentEngine, settings: Settings) -> Case:
+    container, actor = scene.container, read_actor(settings)
+    contained = find_case(container.id)
+    if contained and case_dir and contained.resolve() != case_dir.resolve() and _is_open(contained, container.id):
+        raise UsageError(
+            f"{show(container.name)} is contained already, in the case {show(str(contained))}",
+            hint=f"use --case {show(str(contained))}, or release it first",
+        )
+    root = case_dir or (contained if contained and _is_open(contained, container.id) else None)
+    if root is not None and (root / "data" / "case.json").is_file():
+        case = Case.open(root, actor=actor)
+        if case.subject.id != container.id:
+            case.close()
+            raise UsageError(
+                f"the case in {show(str(root))} is about {show(case.subject.name)!r}, not {show(container.name)!r}",
+                hint="give another --case folder",
+            )
+        return case
+    return Case.create(
+        root or default_case_dir(settings, container.name),
+        subject=Subject(
+            kind="container",
+            name=container.name,
+            id=container.id,
+            image=container.image,
+            image_id=container.image_id,
+            engine=engine.url,
+            started_at=container.started_at,
+        ),
+        actor=actor,
+        engine_info=describe_engine(engine),
+        purpose="containment",
+    )
+
+
+def _is_open(root: Path, container_id: str) -> bool:
+    with Case.open(root, read_only=True) as case:
+        return bool(Journal(case, container_id).read_open())
+
+
+def _say_plan(plan: Plan) -> None:
+    say(f"{show(plan.container_name)}: {len(plan.actions)} actions, none of them carried out")
+    for action in plan.actions:
+        say(f"{action.id}  {action.effect}\n     undo: {action.inverse}\n     needs: {action.precondition}")
+        if action.affects:
+            say(f"     also felt by: {', '.join(map(show, action.affects))}")
+    for warning in plan.warnings:
+        say(f"note {warning}")

@@ -1,0 +1,1 @@
+"""Containment: plan, apply, prove, undo. Reversible, journaled before it happens, proved from outside."""

@@ -1,0 +1,205 @@
+"""Carries out the actions of a plan and their inverses, one at a time; what to do is decided elsewhere.
+
+Each change looks at the real state first, so doing it twice, or after a crash, changes nothing more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.containment.actions import Action, ActionKind, parse_recorded_attachment
+from forensics.engine.base import EngineAnswerError
+from forensics.errors import EngineError
+from forensics.text import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forensics.containment.port import ContainmentEngine
+    from forensics.engine.base import Container, NetworkAttachment
+    from forensics.engine.footprint import Footprint
+    from forensics.engine.netlink import Netlink, RawSocket
+
+_CONFLICT = 409
+_NOT_FOUND = 404
+_BAD_REQUEST = 400
+
+
+def apply_action(action: Action, engine: ContainmentEngine, container: Container, footprint: Footprint) -> str:
+    """Do one action and return a note about what was found, if anything is worth one.
+
+    Raises:
+        EngineError: the engine or the kernel refused.
+    """
+    return _APPLY[action.kind](action, engine, container, footprint)
+
+
+def undo_action(action: Action, engine: ContainmentEngine, container: Container, footprint: Footprint) -> str:
+    """Undo one action as far as it was done, and return a note.
+
+    Raises:
+        EngineError: the engine or the kernel refused.
+    """
+    undo = _UNDO.get(action.kind)
+    return undo(action, engine, container, footprint) if undo else "nothing to undo"
+
+
+def destroy_connections(footprint: Footprint, *, own_only: bool = False) -> int:
+    """Abort the TCP connections of the container to anyone else, and return how many.
+
+    In a namespace that others use too, only sockets that the container's processes hold are touched.
+
+    Raises:
+        EngineError: the kernel cannot (CONFIG_INET_DIAG_DESTROY).
+    """
+    from forensics.engine.footprint import read_socket_owners  # noqa: PLC0415 - only where sockets are destroyed
+    from forensics.engine.netns import Namespace, is_foreign_connection  # noqa: PLC0415 - only there too
+
+    destroyed = 0
+    owners = read_socket_owners(footprint.members)
+    for use in footprint.namespaces:
+        if own_only and not use.is_exclusive:
+            continue
+        with Namespace(use.path) as namespace:
+            for found in _tcp_sockets(namespace.netlink):
+                if is_foreign_connection(found) and (use.is_exclusive or found.inode in owners):
+                    namespace.netlink.destroy(found)
+                    destroyed += 1
+    return destroyed
+
+
+def _tcp_sockets(netlink: Netlink) -> list[RawSocket]:
+    import socket  # noqa: PLC0415 - loaded already by the netlink module
+
+    return [
+        found for family in (socket.AF_INET, socket.AF_INET6) for found in netlink.sockets(family, socket.IPPROTO_TCP)
+    ]
+
+
+def _freeze(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
+    try:
+        engine.pause(container)
+    except EngineAnswerError as error:
+        if error.status != _CONFLICT or engine.find_container(container.id).status != "paused":
+            raise
+        return "was frozen already"
+    return ""
+
+
+def _unfreeze(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
+    if engine.find_container(container.id).status != "paused":
+        return "was not frozen any more"
+    engine.unpause(container)
+    return ""
+
+
+def _drop_restart_policy(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
+    engine.update_restart_policy(container, "no")
+    return ""
+
+
+def _restore_restart_policy(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
+    engine.update_restart_policy(container, str(action.parameters["name"]), int(action.parameters["maximum_retries"]))
+    return ""
+
+
+def _filter(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    from forensics.engine.cgroup_filter import attach_drop  # noqa: PLC0415 - only for shared networks
+
+    attach_drop(footprint.group or Path(action.parameters["group"]))
+    return ""
+
+
+def _unfilter(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    from forensics.engine.cgroup_filter import detach_drop  # noqa: PLC0415 - only for shared networks
+
+    group = Path(action.parameters["group"])
+    if not group.is_dir():
+        return "the control group is gone, and the filter with it"
+    detach_drop(group)
+    if footprint.group and footprint.group != group:
+        detach_drop(footprint.group)
+    return ""
+
+
+def _disconnect(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
+    attachment = parse_recorded_attachment(action.parameters["attachment"])
+    try:
+        engine.disconnect_network(container, attachment.network_id or attachment.name)
+    except EngineAnswerError:
+        if _is_attached(engine.find_container(container.id), attachment):
+            raise
+        return "was not connected any more"
+    return ""
+
+
+def _connect(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
+    attachment = parse_recorded_attachment(action.parameters["attachment"])
+    if _is_attached(engine.find_container(container.id), attachment):
+        return "was connected already"
+    try:
+        engine.connect_network(container, attachment)
+    except EngineAnswerError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        raise EngineError(
+            f"network {show(attachment.name)} no longer exists",
+            hint="make it again with the same subnet, then run 'ir release' again",
+        ) from error
+    return ""
+
+
+def _is_attached(container: Container, attachment: NetworkAttachment) -> bool:
+    return any(
+        attachment.network_id in {"", found.network_id} and attachment.name == found.name
+        for found in container.networks
+    )
+
+
+def _remove_interface(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    return _on_link(action, footprint, lambda netlink, index: netlink.delete_link(index))
+
+
+def _lower_interface(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    return _on_link(action, footprint, lambda netlink, index: netlink.set_link(index, up=False))
+
+
+def _raise_interface(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    return _on_link(action, footprint, lambda netlink, index: netlink.set_link(index, up=True))
+
+
+def _on_link(action: Action, footprint: Footprint, change: Callable[[Netlink, int], None]) -> str:
+    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only where an interface was left behind
+
+    wanted, index, mac = (action.parameters[name] for name in ("namespace", "index", "mac"))
+    for use in footprint.namespaces:
+        if use.inode != wanted or not use.is_exclusive:
+            continue
+        with Namespace(use.path) as namespace:
+            if any(link.index == index and link.mac == mac for link in namespace.read().interfaces):
+                change(namespace.netlink, int(index))
+                return ""
+    return "the interface is gone"
+
+
+def _destroy_sockets(_: Action, __: ContainmentEngine, ___: Container, footprint: Footprint) -> str:
+    return f"{destroy_connections(footprint)} connections aborted"
+
+
+_APPLY = {
+    ActionKind.FREEZE: _freeze,
+    ActionKind.RESTART_POLICY: _drop_restart_policy,
+    ActionKind.FILTER: _filter,
+    ActionKind.DISCONNECT: _disconnect,
+    ActionKind.REMOVE_INTERFACE: _remove_interface,
+    ActionKind.LOWER_INTERFACE: _lower_interface,
+    ActionKind.DESTROY_SOCKETS: _destroy_sockets,
+}
+_UNDO = {
+    ActionKind.FREEZE: _unfreeze,
+    ActionKind.RESTART_POLICY: _restore_restart_policy,
+    ActionKind.FILTER: _unfilter,
+    ActionKind.DISCONNECT: _connect,
+    ActionKind.LOWER_INTERFACE: _raise_interface,
+}

@@ -1,0 +1,46 @@
+"""Chooses how to talk to the engine: raw over a local socket where every millisecond counts, docker-py for the rest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from forensics.engine.address import find_address
+from forensics.engine.wire import WireEngine
+
+if TYPE_CHECKING:
+    from forensics.containment.port import ContainmentEngine
+    from forensics.model import JsonObject
+
+
+@contextlib.contextmanager
+def open_containment_engine(url: str = "") -> Iterator[ContainmentEngine]:
+    """Yield the engine at *url*, or at the configured place.
+
+    Raises:
+        EngineUnavailableError: none answers there.
+    """
+    address = find_address(url)
+    if address.socket_path:
+        yield WireEngine(address.socket_path)
+        return
+    from forensics.engine.docker import connect  # noqa: PLC0415 - docker-py takes 130 ms to import
+
+    with connect(url) as engine:
+        yield engine
+
+
+def describe_engine(engine: ContainmentEngine) -> JsonObject:
+    """Return what a case's own document says of the engine; the cheap part, the rest is collected later."""
+    document: JsonObject = {"url": engine.url}
+    if isinstance(engine, WireEngine):
+        version = engine.version()
+        document |= {
+            "name": "podman" if "podman" in str(version.get("Components")).lower() else "docker",
+            "version": str(version.get("Version") or ""),
+            "api_version": str(version.get("ApiVersion") or ""),
+            "os": str(version.get("Os") or ""),
+            "kernel": str(version.get("KernelVersion") or ""),
+        }
+    return document

@@ -1,0 +1,65 @@
+"""Finds the case of a contained container again: one small pointer file per container in the state folder.
+
+A pointer is a convenience, not evidence: the custody log of the case is what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+_ID_DIGITS = frozenset("0123456789abcdef")
+
+
+def find_case(container_id: str) -> Path | None:
+    """Return the case in which this container is contained, if that is known and the folder is still there."""
+    try:
+        document = json.loads(_pointer(container_id).read_bytes())
+        case = Path(document["case"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return case if (case / "custody.jsonl").is_file() else None
+
+
+def find_by_name(ref: str) -> tuple[str, Path] | None:
+    """Return id and case of a contained container that the engine may no longer know, by name or id prefix."""
+    for path in sorted(_folder().glob("*.json")):
+        try:
+            document = json.loads(path.read_bytes())
+            found = str(document["container"]), str(document["name"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if (ref == found[1] or found[0].startswith(ref)) and (case := find_case(found[0])):
+            return found[0], case
+    return None
+
+
+def remember(container_id: str, name: str, case: Path) -> None:
+    """Write the pointer; it replaces an older one at once or not at all."""
+    target = _pointer(container_id)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    document = {"container": container_id, "name": name, "case": str(case.absolute())}
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(document), "ascii")
+    temporary.replace(target)
+
+
+def forget(container_id: str) -> None:
+    """Remove the pointer; none is fine."""
+    _pointer(container_id).unlink(missing_ok=True)
+
+
+def _pointer(container_id: str) -> Path:
+    if not container_id or set(container_id) - _ID_DIGITS:
+        raise ValueError("a container id is hexadecimal")
+    return _folder() / f"{container_id}.json"
+
+
+def _folder() -> Path:
+    configured = os.environ.get("IR_STATE_DIR")
+    if configured:
+        return Path(configured) / "containments"
+    if os.geteuid() == 0:
+        return Path("/var/lib/ir/containments")
+    return Path("~/.local/state/ir/containments").expanduser()

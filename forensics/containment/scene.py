@@ -1,0 +1,114 @@
+"""Reads the scene: the container by the engine's word, its processes and namespaces by the host's. Changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from forensics.containment.plan import Scene
+from forensics.engine.footprint import Footprint, NamespaceUse, read_footprint, read_processes, read_socket_owners
+from forensics.engine.netns import Namespace, Snapshot, to_document
+from forensics.errors import EngineError
+from forensics.model import JsonObject
+
+if TYPE_CHECKING:
+    from forensics.containment.port import ContainmentEngine
+    from forensics.engine.base import Container
+
+
+def read_scene(engine: ContainmentEngine, ref: str) -> Scene:
+    """Return what there is before anything is changed.
+
+    Raises:
+        ContainerNotFoundError, AmbiguousContainerError: *ref* names no container, or several.
+    """
+    container = engine.find_container(ref)
+    return look(engine, container)
+
+
+def look(engine: ContainmentEngine, container: Container) -> Scene:
+    """Return what the host sees of a container now."""
+    footprint = read_footprint(container)
+    snapshots, problems = read_snapshots(footprint)
+    if problems:
+        footprint = _with_problems(footprint, problems)
+    return Scene(container, footprint, snapshots, _name_sharing(engine, container, footprint))
+
+
+def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snapshot], ...], tuple[str, ...]]:
+    """Return what every namespace of the footprint holds, and which could not be read and why."""
+    found, problems = [], []
+    for use in footprint.namespaces:
+        try:
+            with Namespace(use.path) as namespace:
+                if namespace.inode == use.inode:
+                    found.append((use, namespace.read()))
+                    continue
+                problems.append(f"network namespace {use.inode} was exchanged while it was read")
+        except (OSError, EngineError) as error:
+            problems.append(f"network namespace {use.inode} could not be read ({error})")
+    return tuple(found), tuple(problems)
+
+
+def capture(scene: Scene) -> JsonObject:
+    """Return what dies with the cut, in the words of the sockets and processes artefacts."""
+    owners = read_socket_owners(scene.footprint.members)
+    documents = [to_document(snapshot) for _, snapshot in scene.own]
+    sockets = [found | {"pid": owners.get(found["inode"])} for document in documents for found in document["sockets"]]
+    shared = [
+        found | {"pid": owners[found["inode"]]}
+        for use, snapshot in scene.snapshots
+        if not use.is_exclusive
+        for found in to_document(snapshot)["sockets"]
+        if found["inode"] in owners
+    ]
+    return {
+        "schema": "ir.containment-capture/1",
+        "sockets": sockets + shared,
+        "processes": read_processes(scene.footprint.members),
+        "outsiders": read_processes(scene.footprint.outsiders),
+        "namespaces": [{key: value for key, value in document.items() if key != "sockets"} for document in documents],
+        "not_visible": scene.footprint.reason or None,
+    }
+
+
+def find_engine_namespace(url: str) -> str:
+    """Return the path that opens the engine's network namespace: that of the process behind its socket.
+
+    Empty where the engine is not behind a unix socket of this host, or its namespace may not be read.
+    """
+    if not url.startswith("unix://"):
+        return ""
+    from forensics.engine.wire import WireEngine  # noqa: PLC0415 - loaded already on the fast way
+
+    with contextlib.suppress(EngineError, OSError):
+        path = f"/proc/{WireEngine(url.removeprefix('unix://')).peer_pid()}/ns/net"
+        with Namespace(path):
+            return path
+    return ""
+
+
+def _name_sharing(engine: ContainmentEngine, container: Container, footprint: Footprint) -> tuple[str, ...]:
+    """Name the other containers in its network namespace; where the host shows nothing, the engine's list must do."""
+    ids = set(footprint.sharing_ids) - {container.id}
+    if not ids and footprint.is_visible:
+        return ()
+    listed = engine.list_containers(all=True)
+    mode = container.network_mode
+    if not footprint.is_visible:
+        mates = {f"container:{container.id}", f"container:{container.name}", mode if ":" in mode else ""} - {""}
+        return tuple(
+            sorted(
+                other.name
+                for other in listed
+                if other.id != container.id and (other.network_mode in mates or f"container:{other.id}" == mode)
+            )
+        )
+    names = {other.id: other.name for other in listed}
+    return tuple(sorted(names.get(other, other) for other in ids))
+
+
+def _with_problems(footprint: Footprint, problems: tuple[str, ...]) -> Footprint:
+    from dataclasses import replace  # noqa: PLC0415 - rare
+
+    return replace(footprint, unreadable=footprint.unreadable + problems)
