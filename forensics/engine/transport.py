@@ -32,6 +32,12 @@ STREAM_SILENCE_SECONDS = 1800
 CHUNK_BYTES = 1 << 20
 _TAIL_BYTES = 4096
 _OLDEST_API = "1.24"
+_HINTS = {
+    403: "the engine, or an authorization plugin of it, does not allow this",
+    404: "it is gone, or never was; see 'ir ps --all'",
+    409: "its state does not allow this now; see 'ir ps --all'",
+    501: "this engine does not have this function",
+}
 _ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError)
 
 
@@ -191,4 +197,5 @@ def _explain_answer(answer: requests.Response) -> EngineAnswerError:
     except (ValueError, AttributeError):
         message = answer.text
     sentence = show(" ".join(str(message).split()), 400).rstrip(".") or f"HTTP status {answer.status_code}"
-    return EngineAnswerError(f"the engine refuses: {sentence}", status=answer.status_code)
+    hint = _HINTS.get(answer.status_code, "see the engine's log for the reason")
+    return EngineAnswerError(f"the engine refuses: {sentence}", hint=hint, status=answer.status_code)
