@@ -53,7 +53,7 @@ def read_scenario(ref: str) -> Scenario:
     Raises:
         PlaybookError: there is none, or it does not validate (file, line, column, suggestion).
     """
-    path = _find(ref)
+    path = find_scenario(ref)
     problems, scenario = check_scenario(path)
     raise_problems(show(str(path)), problems)
     if scenario is None:
@@ -75,7 +75,12 @@ def check_scenario(path: Path) -> tuple[list[Problem], Scenario | None]:
     return problems, None if problems else Scenario(model, path)
 
 
-def _find(ref: str) -> Path:
+def find_scenario(ref: str) -> Path:
+    """Return the file of the scenario called *ref*, a shipped name or a path.
+
+    Raises:
+        PlaybookError: there is none; the hint names near ones.
+    """
     if "/" in ref or ref.endswith((".yaml", ".yml")):
         if Path(ref).is_file():
             return Path(ref)

@@ -99,7 +99,7 @@ class _Run:
 
     def record_start(self) -> None:
         details = {
-            "activity": f"run {self._run_id}",
+            "activity": f"playbook {self._playbook.id}#{self._run_id}",
             "playbook": self._playbook.id,
             "playbook_sha256": self._playbook.digest,
             "inputs": fill_inputs(self._playbook, self._context.inputs),
@@ -109,7 +109,10 @@ class _Run:
 
     def record_end(self, results: tuple[StepResult, ...]) -> None:
         failures = find_failures(results)
-        details = {"activity": f"run {self._run_id}", "outcomes": {r.step: r.outcome.value for r in results}}
+        details = {
+            "activity": f"playbook {self._playbook.id}#{self._run_id}",
+            "outcomes": {r.step: r.outcome.value for r in results},
+        }
         self._context.case.record(
             "playbook",
             purpose=f"run {self._playbook.id}",
@@ -220,7 +223,7 @@ class _Run:
         error: str = "",
         purpose: str = "",
     ) -> None:
-        details: JsonObject = {"activity": f"step {step.id} {call.uses} of {self._run_id}", "uses": call.uses}
+        details: JsonObject = {"activity": f"step {step.id} ({call.uses})#{self._run_id}", "uses": call.uses}
         if arguments is not None:
             details["with"] = arguments
         self._context.case.record(

@@ -1,0 +1,116 @@
+"""The registered actions: each calls one room, and says as data what that room could not do. Holds no logic of its own.
+
+Every room is imported when its step runs: containment must not wait for the analyzers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forensics.model import Analysis, JsonObject, LedgerLine, Outcome
+from forensics.playbook.context import Done, RunContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# ruff: noqa: PLC0415 - see the module's docstring
+
+
+def isolate(context: RunContext, arguments: JsonObject) -> Done:
+    """Contain the container and prove it."""
+    from forensics.containment.actions import IsolationOptions
+    from forensics.containment.isolate import isolate as isolate_container
+    from forensics.containment.scene import read_scene
+
+    options = IsolationOptions(
+        freeze=bool(arguments["freeze"]),
+        reason=str(arguments["reason"]),
+        cut_sharing=bool(arguments["cut_sharing"]),
+    )
+    result = isolate_container(context.engine, read_scene(context.engine, context.container), context.case, options)
+    context.objects["containment"] = result
+    failures = tuple(f"{done.action.effect}: {done.error}" for done in result.performed if done.error)
+    if not result.proved:
+        failures += tuple(f"not proved: {reason}" for reason in result.proof.reasons)
+    return Done({"proved": result.proved, "seconds": result.seconds}, failures)
+
+
+def release(context: RunContext, _arguments: JsonObject) -> Done:
+    """Undo what the case records as contained, and prove the restoration."""
+    from forensics.containment.release import release as release_container
+
+    result = release_container(context.engine, context.case.subject.id, context.case)
+    return Done({"restored": result.restored}, tuple(result.reasons))
+
+
+def collect_all(context: RunContext, arguments: JsonObject) -> Done:
+    """Collect everything, volatile first."""
+    from forensics.collect import CollectOptions, collect
+
+    container = context.engine.find_container(context.container)
+    options = CollectOptions(memory=bool(arguments["memory"]))
+    return _told(collect(context.case, context.engine, container, options, context.watcher))
+
+
+def collect_one(context: RunContext, arguments: JsonObject) -> Done:
+    """Run the one collector that the action is named after."""
+    from forensics.collect import CollectOptions, collect
+
+    container = context.engine.find_container(context.container)
+    name = str(arguments["uses"]).removeprefix("collect.")
+    lines = collect(context.case, context.engine, container, CollectOptions(only=frozenset({name})), context.watcher)
+    return _told(line for line in lines if line.outcome is not Outcome.NOT_APPLICABLE)
+
+
+def analyze(context: RunContext, _arguments: JsonObject) -> Done:
+    """Derive findings and a verdict from the case alone."""
+    from forensics.analyze import analyze as analyze_case
+
+    analysis = analyze_case(context.case, rules=context.rules)
+    context.objects["analysis"] = analysis
+    worst = min((finding.severity for finding in analysis.findings), key=lambda severity: severity.rank, default=None)
+    value = {
+        "verdict": analysis.verdict.value,
+        "findings": len(analysis.findings),
+        "worst": worst.value if worst else "",
+    }
+    return Done(value, _failures(analysis.ledger))
+
+
+def render_report(context: RunContext, arguments: JsonObject) -> Done:
+    """Write the report of the case and of its last analysis."""
+    from forensics.report.build import build
+
+    report = build(context.case, _last_analysis(context))
+    if arguments["format"] == "json":
+        from forensics.report.json import render_json
+
+        path = context.case.write_report("report.json", render_json(report).encode("ascii"))
+    else:
+        from forensics.report.html import render_html
+
+        path = context.case.write_report("report.html", render_html(report, str(arguments["lang"])).encode())
+    context.objects["report"] = path
+    return Done({"path": str(path), "verdict": report.analysis.verdict.value})
+
+
+def _last_analysis(context: RunContext) -> Analysis:
+    known = context.objects.get("analysis")
+    if isinstance(known, Analysis):
+        return known
+    from forensics.analyze import read_analysis
+
+    return read_analysis(context.case)
+
+
+def _told(lines: Iterable[LedgerLine]) -> Done:
+    kept = tuple(lines)
+    value = {
+        "collected": sum(line.outcome is Outcome.COLLECTED for line in kept),
+        "bytes": sum(line.size_bytes for line in kept),
+    }
+    return Done(value, _failures(kept))
+
+
+def _failures(lines: Iterable[LedgerLine]) -> tuple[str, ...]:
+    return tuple(f"{line.artefact}: {line.reason}" for line in lines if line.outcome is Outcome.FAILED)
