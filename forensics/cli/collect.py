@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from forensics.cli.collect_view import Told, show_plan, show_result
 from forensics.cli.frame import emit_json, json_option
 
 if TYPE_CHECKING:
+    from forensics.cli.settings import Settings
     from forensics.collect import CollectOptions
+    from forensics.engine.base import Container, EngineInfo
+    from forensics.engine.docker import DockerEngine
 
 HELP = """Collect everything a container was into a case, most volatile first. Nothing in it is run or changed.
 
@@ -41,27 +45,39 @@ HELP = """Collect everything a container was into a case, most volatile first. N
 @json_option
 def command(container: str, case_dir: Path | None, dry_run: bool, as_json: bool, **choices: Any) -> int:  # noqa: ANN401 - click's options
     """Collect, or show the plan; 1 when an artefact failed."""
-    from forensics.collect import make_options, plan  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.session import open_engine  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.settings import read_settings  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.collect import find_obstacle, make_options, plan  # noqa: PLC0415 - keeps `ir --help` light
 
     options = make_options(**choices)
     chosen = plan(options)
-    return show_plan(chosen, as_json=as_json) if dry_run else _collect(container, case_dir, options, as_json)
+    settings = read_settings()
+    with open_engine(settings) as engine:
+        target = engine.find_container(container)
+        info = engine.info()
+        if dry_run:
+            return show_plan(chosen, [find_obstacle(step, info, target) for step in chosen], as_json=as_json)
+        return _collect(_Job(engine, info, target, settings), case_dir, options, as_json=as_json)
 
 
-def _collect(ref: str, case_dir: Path | None, options: CollectOptions, as_json: bool) -> int:
-    from forensics.cli import session  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - keeps `ir --help` light
+@dataclass(frozen=True)
+class _Job:
+    engine: DockerEngine
+    info: EngineInfo
+    container: Container
+    settings: Settings
+
+
+def _collect(job: _Job, case_dir: Path | None, options: CollectOptions, *, as_json: bool) -> int:
+    from forensics.cli.session import default_case_dir, read_actor  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.collect import collect, open_case_for, to_document  # noqa: PLC0415 - keeps `ir --help` light
 
-    settings = read_settings()
-    with session.open_engine(settings) as engine:
-        container = engine.find_container(ref)
-        root = case_dir or session.default_case_dir(settings, container.name)
-        progress = None if as_json or not sys.stderr.isatty() else Told()
-        with open_case_for(container, root, engine.info(), engine.url, session.read_actor(settings)) as case:
-            started = time.monotonic()
-            lines = collect(case, engine, container, options, progress)
+    root = case_dir or default_case_dir(job.settings, job.container.name)
+    progress = None if as_json or not sys.stderr.isatty() else Told()
+    started = time.monotonic()
+    with open_case_for(job.container, root, job.info, job.engine.url, read_actor(job.settings)) as case:
+        lines = collect(case, job.engine, job.container, options, progress, info=job.info)
     seconds = time.monotonic() - started
     if as_json:
-        emit_json(to_document(root, container, lines, seconds))
+        emit_json(to_document(root, job.container, lines, seconds))
     return show_result(root, lines, seconds, quiet=as_json)

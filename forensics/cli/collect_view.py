@@ -41,26 +41,26 @@ def show_size(size_bytes: int) -> str:
     return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
-def show_plan(chosen: tuple[Collector, ...], *, as_json: bool) -> int:
-    """Show what would be collected, in order, what each needs and disturbs."""
+def show_plan(chosen: tuple[Collector, ...], obstacles: list[LedgerLine | None], *, as_json: bool) -> int:
+    """Show what would be collected, in order, what each disturbs, and what cannot be had here."""
+    steps = [
+        {
+            "artefact": collector.name,
+            "summary": collector.summary,
+            "needs": sorted(collector.needs),
+            "disturbs": collector.disturbs,
+            "obstacle": f"{obstacle.outcome.value}: {obstacle.reason}" if obstacle else "",
+        }
+        for collector, obstacle in zip(chosen, obstacles, strict=True)
+    ]
     if as_json:
-        steps = [
-            {
-                "artefact": collector.name,
-                "rank": collector.rank,
-                "summary": collector.summary,
-                "needs": sorted(collector.needs),
-                "disturbs": collector.disturbs,
-            }
-            for collector in chosen
-        ]
         emit_json({"schema": "ir.collection-plan/1", "plan": steps})
         return 0
-    for collector in chosen:
-        needs = f"  needs {', '.join(sorted(collector.needs))}" if collector.needs else ""
-        say(f"{collector.name:<14} {collector.summary}{needs}")
-        if collector.disturbs:
-            say(f"{'':<14} disturbs: {collector.disturbs}")
+    for step in steps:
+        say(f"{step['artefact']:<14} {step['summary']}")
+        for note in ("disturbs", "obstacle"):
+            if step[note]:
+                say(f"{'':<14} {note}: {show(str(step[note]))}")
     return 0
 
 

@@ -7,7 +7,7 @@ file; the table below is the whole list.
 from __future__ import annotations
 
 from forensics.collect.context import CollectOptions, Collector, Need, Progress, Silence, make_options
-from forensics.collect.run import collect, plan
+from forensics.collect.run import collect, find_obstacle, plan
 from forensics.collect.subject import describe_engine, describe_subject, open_case_for, to_document
 from forensics.collect.table import COLLECTORS
 
@@ -21,6 +21,7 @@ __all__ = [
     "collect",
     "describe_engine",
     "describe_subject",
+    "find_obstacle",
     "make_options",
     "open_case_for",
     "plan",

@@ -6,6 +6,7 @@ analysis; a disagreement is a finding.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ from forensics.collect.namespace import read_mounts
 from forensics.collect.walk import Node, explain, hash_content, open_directory, walk
 from forensics.errors import EngineError
 from forensics.model import JsonObject, LedgerLine
-from forensics.text import encode_base64, from_bytes
+from forensics.text import encode_base64, from_bytes, show_path, to_bytes
 
 HASH_LIMIT_BYTES = 64 << 20
 """Larger files are listed without a digest here; the snapshot has them whole."""
+
+_NAMED_AT_MOST = 20
 
 _TYPES = {
     stat.S_IFREG: "file",
@@ -63,21 +66,24 @@ def _collect_upper(context: CollectContext) -> Iterator[LedgerLine]:
         driver = context.info.storage_driver
         yield not_applicable("changed-files", f"the storage driver {driver} has no upper directory; see the snapshot")
         return
-    omissions: list[JsonObject] = []
+    listing = _Listing(upper)
     try:
-        entries = _list_upper(upper, omissions)
+        item = context.case.add(
+            "changed-files",
+            listing.stream(),
+            source=from_bytes(upper),
+            method="read on the host: upper directory of the writable layer",
+            filename="content.json",
+        )
     except OSError as error:
         yield failed("changed-files", explain(error))
         return
-    item = context.keep_json(
-        "changed-files",
-        {"root": from_bytes(upper), "entries": entries, "omissions": omissions},
-        source=from_bytes(upper),
-        method="read on the host: upper directory of the writable layer",
-    )
-    yield collected("changed-files", item) if entries else empty("changed-files", "the writable layer is empty", item)
-    for omission in omissions:
-        yield failed(f"changed-files {omission['path']!a}", omission["reason"])
+    reason = f"{listing.entries} entries"
+    yield collected("changed-files", item, reason=reason) if listing.entries else empty("changed-files", "none", item)
+    for omission in listing.omissions[:_NAMED_AT_MOST]:
+        yield failed(f"changed-files {show_path(to_bytes(omission['path']))}", omission["reason"])
+    if (more := len(listing.omissions) - _NAMED_AT_MOST) > 0:
+        yield failed("changed-files, the rest", f"{more} more could not be read; they are named in {item.id}")
 
 
 def find_upper_directory(context: CollectContext) -> bytes | None:
@@ -93,15 +99,33 @@ def find_upper_directory(context: CollectContext) -> bytes | None:
     return None
 
 
-def _list_upper(upper: bytes, omissions: list[JsonObject]) -> list[JsonObject]:
-    def report(path: bytes, reason: str, size_bytes: int) -> None:
-        omissions.append({"path": from_bytes(path), "reason": reason, "size": size_bytes})
+class _Listing:
+    """Streams the listing as one JSON document, so that a million changed files need no memory."""
 
-    root = open_directory(upper)
-    try:
-        return [_describe(node, omissions) for node in walk(root, report) if node.path]
-    finally:
-        os.close(root)
+    def __init__(self, upper: bytes) -> None:
+        self._upper = upper
+        self.entries = 0
+        self.omissions: list[JsonObject] = []
+
+    def stream(self) -> Iterator[bytes]:
+        root = open_directory(self._upper)
+        try:
+            yield b'{"entries": ['
+            for node in walk(root, self.omit):
+                if node.path:
+                    yield b",\n" if self.entries else b"\n"
+                    yield _dump(_describe(node, self.omissions))
+                    self.entries += 1
+        finally:
+            os.close(root)
+        yield b'],\n"omissions": ' + _dump(self.omissions) + b',\n"root": ' + _dump(from_bytes(self._upper)) + b"}\n"
+
+    def omit(self, path: bytes, reason: str, size_bytes: int) -> None:
+        self.omissions.append({"path": from_bytes(path), "reason": reason, "size": size_bytes})
+
+
+def _dump(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, ensure_ascii=True, sort_keys=True).encode("ascii")
 
 
 def _describe(node: Node, omissions: list[JsonObject]) -> JsonObject:
@@ -131,7 +155,7 @@ def _describe(node: Node, omissions: list[JsonObject]) -> JsonObject:
     return entry
 
 
-def _hash(node: Node, omissions: list[Any]) -> str | None:
+def _hash(node: Node, omissions: list[JsonObject]) -> str | None:
     if node.status.st_size > HASH_LIMIT_BYTES:
         return None
     try:

@@ -17,6 +17,8 @@ from forensics.model import LedgerLine
 from forensics.text import from_bytes, show
 
 _DELETED = b" (deleted)"
+MAX_FILES = 1000
+"""One item each; a process can hold tens of thousands only to keep an investigator busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class _Held:
 def collect_deleted_files(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep each deleted file once (by device and inode) with the process and descriptor that hold it."""
     seen = {identity for process in context.processes if (identity := _identity_of_exe(process))}
-    kept = 0
-    for process in context.processes:
-        for held in _find_held(process):
-            line = _collect_one(context, held, seen)
-            if line is not None:
-                kept += 1
-                yield line
+    kept = left = 0
+    for held in (held for process in context.processes for held in _find_held(process)):
+        if kept == MAX_FILES:
+            left += 1
+        elif line := _collect_one(context, held, seen):
+            kept += 1
+            yield line
+    if left:
+        yield failed("deleted-files, the rest", f"{left} after the first {MAX_FILES}; the process table names them")
     if not kept:
         yield empty("deleted-files", "no process holds a deleted file beside its executable")
 

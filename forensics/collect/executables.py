@@ -17,6 +17,7 @@ from forensics.engine.host import HostProcess
 from forensics.model import JsonObject, LedgerLine
 from forensics.text import from_bytes
 
+_NAMED_AT_MOST = 5
 LIMIT_BYTES = 1 << 30
 """A larger executable is kept up to here, and its line says so."""
 
@@ -70,6 +71,12 @@ def _open(process: HostProcess) -> Iterator[int]:
         os.close(handle)
 
 
+def _name_pids(processes: list[HostProcess]) -> str:
+    named = "pid " + ", ".join(str(process.pid) for process in processes[:_NAMED_AT_MOST])
+    more = len(processes) - _NAMED_AT_MOST
+    return f"{named} and {more} more" if more > 0 else named
+
+
 def _describe(processes: list[HostProcess]) -> JsonObject:
     """Return what the item says of itself; the flags hold if they hold for any process."""
     return {
@@ -82,7 +89,7 @@ def _describe(processes: list[HostProcess]) -> JsonObject:
 
 
 def _keep(context: CollectContext, running: _Running) -> LedgerLine:
-    artefact = "executable of pid " + ", ".join(str(process.pid) for process in running.processes)
+    artefact = f"executable of {_name_pids(running.processes)}"
     attributes = _describe(running.processes)
     reason = ""
     for process in running.processes:

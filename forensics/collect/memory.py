@@ -25,6 +25,7 @@ from forensics.text import from_bytes
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CHUNK_BYTES = 1 << 20
 _PAGES_AT_ONCE = 1 << 16
+_PATIENCE = 3
 _THERE = 0b11 << 62
 """Bits of a pagemap entry: page present in RAM (63), page swapped (62)."""
 _NOT_MEMORY = frozenset({b"[vvar]", b"[vvar_vclock]", b"[vsyscall]"})
@@ -39,6 +40,7 @@ class _Dump:
     runs: list[JsonObject] = field(default_factory=list)
     problems: list[JsonObject] = field(default_factory=list)
     written: int = 0
+    blocked: int = 0
 
 
 def collect_memory(context: CollectContext) -> Iterator[LedgerLine]:
@@ -73,7 +75,8 @@ def _collect_process(context: CollectContext, dump: _Dump) -> Iterator[LedgerLin
         "problems": dump.problems,
     }
     index = context.keep_json("memory-map", document, source=f"/proc/{pid}/maps", method="read on the host")
-    yield collected(artefact, item, index)
+    frozen = context.container.status == "paused"
+    yield collected(artefact, item, index, reason="" if frozen else "taken while the process ran: not of one moment")
     if dump.problems:
         first = dump.problems[0]["reason"]
         yield failed(f"{artefact}, parts", f"{len(dump.problems)} ranges missing, the first: {first}; see {index.id}")
@@ -131,13 +134,16 @@ def _read_run(dump: _Dump, memory: int, start: int, end: int) -> Iterator[bytes]
     if not dump.budget.take(end - start):
         dump.problems.append({"start": start, "end": end, "reason": "over the budget"})
         return
-    address = start
-    offset = dump.written
+    if dump.blocked >= _PATIENCE:
+        dump.problems.append({"start": start, "end": end, "reason": "given up: earlier reads blocked"})
+        return
+    address, offset = start, dump.written
     while address < end:
         size = min(_CHUNK_BYTES, end - address)
         try:
             chunk = with_deadline(partial(os.pread, memory, size, address))
         except OSError as error:
+            dump.blocked += isinstance(error, TimeoutError)
             dump.problems.append({"start": address, "end": end, "reason": explain(error)})
             break
         if not chunk:

@@ -38,6 +38,7 @@ def collect_engine_top(context: CollectContext) -> Iterator[LedgerLine]:
         yield failed("engine-top", error.message)
         return
     source = f"container {context.container.id}"
+    document["pids_of"] = "container" if context.info.name == "podman" else "host"
     item = context.keep_json("engine-top", document, source=source, method="engine API: top")
     yield collected("engine-top", item) if document.get("Processes") else empty("engine-top", "no process", item)
 

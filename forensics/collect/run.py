@@ -25,12 +25,12 @@ from forensics.collect.context import (
 )
 from forensics.collect.table import COLLECTORS
 from forensics.collect.walk import explain
-from forensics.errors import EngineError, UsageError
+from forensics.errors import ContainerNotFoundError, EngineError, UsageError
 from forensics.evidence.custody import format_utc
 from forensics.model import LedgerLine, Outcome
 
 if TYPE_CHECKING:
-    from forensics.engine.base import Container
+    from forensics.engine.base import Container, EngineInfo
     from forensics.evidence.case import Case
 
 
@@ -48,12 +48,14 @@ def plan(options: CollectOptions) -> tuple[Collector, ...]:
     return tuple(sorted(chosen, key=lambda collector: collector.rank))
 
 
-def collect(
+def collect(  # noqa: PLR0913 - info only spares asking twice
     case: Case,
     engine: Source,
     container: Container,
     options: CollectOptions | None = None,
     progress: Progress | None = None,
+    *,
+    info: EngineInfo | None = None,
 ) -> tuple[LedgerLine, ...]:
     """Collect into *case* and return the ledger lines of this run, which are in the case's ledger too.
 
@@ -68,7 +70,7 @@ def collect(
         case=case,
         engine=engine,
         container=container,
-        info=engine.info(),
+        info=info or engine.info(),
         options=options,
         started_at=format_utc(time.time_ns()),
     )
@@ -116,24 +118,31 @@ def _disturb(line: LedgerLine, collector: Collector) -> LedgerLine:
 
 
 def _attempt(context: CollectContext, collector: Collector) -> Iterator[LedgerLine]:
-    if obstacle := _find_obstacle(context, collector):
-        yield obstacle
-        return
     try:
+        if obstacle := find_obstacle(collector, context.info, context.container) or _find_end(context, collector):
+            yield obstacle
+            return
         yield from collector.collect(context)
-    except EngineError as error:
+    except (ContainerNotFoundError, EngineError) as error:
         yield failed(collector.name, error.message)
     except OSError as error:
         yield failed(collector.name, explain(error))
 
 
-def _find_obstacle(context: CollectContext, collector: Collector) -> LedgerLine | None:
-    if Need.LOCAL in collector.needs and not context.info.is_local:
+def find_obstacle(collector: Collector, info: EngineInfo, container: Container) -> LedgerLine | None:
+    """Return the line of a collector that cannot work here and now, or None."""
+    if Need.LOCAL in collector.needs and not info.is_local:
         return not_applicable(collector.name, "remote engine")
-    if Need.RUNNING in collector.needs and not context.container.is_running:
-        return not_applicable(collector.name, f"the container is not running ({context.container.status})")
+    if Need.RUNNING in collector.needs and not container.is_running:
+        return not_applicable(collector.name, f"the container is not running ({container.status})")
     if Need.ROOT in collector.needs and os.geteuid() != 0:
         return failed(collector.name, "needs root on the engine's host")
+    return None
+
+
+def _find_end(context: CollectContext, collector: Collector) -> LedgerLine | None:
+    if collector.needs >= {Need.LOCAL, Need.RUNNING} and not context.processes:
+        return failed(collector.name, "the container ended before it could be looked at")
     return None
 
 

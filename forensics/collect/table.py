@@ -14,6 +14,7 @@ from forensics.collect.host_facts import collect_host
 from forensics.collect.logs import collect_logs
 from forensics.collect.memory import collect_memory
 from forensics.collect.mounts import collect_mounts
+from forensics.collect.packet_filter import collect_packet_filter
 from forensics.collect.processes import collect_engine_top, collect_processes
 from forensics.collect.snapshot import collect_snapshot
 from forensics.collect.sockets import collect_sockets
@@ -27,6 +28,7 @@ _SNAPSHOT_DISTURBS = "a temporary image in the engine, removed afterwards; two l
 COLLECTORS = (
     Collector("clock", 0, collect_clock, "clocks of host and engine"),
     Collector("sockets", 10, collect_sockets, "connections, listeners, interfaces, routes, neighbours", _LIVE),
+    Collector("packet-filter", 15, collect_packet_filter, "packet-filter rules of its network namespaces", _LIVE),
     Collector("processes", 20, collect_processes, "process table as the host sees it", _LIVE),
     Collector("engine-top", 25, collect_engine_top, "process table as the engine tells it", frozenset({Need.RUNNING})),
     Collector("executables", 30, collect_executables, "what runs, deleted and memory-only files included", _LIVE),
