@@ -1,0 +1,263 @@
+"""Opens every saved-image dialect, recognised by content: docker-archive, OCI layout, both at once, flat roots.
+
+Everything that documents claim is verified while it is read; a mismatch is an anomaly and never hides content.
+Standard input and compressed archives are unpacked to an anonymous temporary file first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from forensics.archive.compression import decompress, detect_compression
+from forensics.archive.content import CHUNK_BYTES, MemberContent
+from forensics.archive.directory import walk_directory
+from forensics.archive.dockerarchive import is_manifest, read_docker_archive
+from forensics.archive.layerstream import LayerStream, peek
+from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, AnomalyLog, Limits, Report, ignore
+from forensics.archive.members import TarMember
+from forensics.archive.nouns import HistoryLine, Image, Layer
+from forensics.archive.oci import read_document, read_oci
+from forensics.archive.store import DirectoryStore, Store, TarStore, open_window
+from forensics.archive.tar import is_tar, read_tar
+from forensics.errors import ArchiveError, UsageError
+from forensics.text import show
+
+__all__ = ["HistoryLine", "Image", "ImageSource", "Layer", "LayerStream", "open_image"]
+
+_STDIN = Path("-")
+
+
+class ImageSource:
+    """An opened archive or directory: its images, and the members of their layers. Use as a context manager."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        """Remember where; :func:`open_image` opens."""
+        self.path = path
+        self.limits = limits
+        self.dialect = ""
+        self.images: tuple[Image, ...] = ()
+        self.log = AnomalyLog(limits)
+        self._store: Store | None = None
+        self._file: BinaryIO | None = None
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """What was seen so far; reading layers adds to it."""
+        return tuple(self.log)
+
+    def open_layer(self, layer: Layer) -> LayerStream:
+        """Return the layer's uncompressed stream.
+
+        Raises:
+            ArchiveError: its bytes are not in the archive, or it is a plain directory.
+        """
+        file = self._open_blob(layer)
+        if file is None:
+            raise ArchiveError(f"the bytes of layer {layer.index} are not in {show(os.fsencode(self.path))}")
+        return LayerStream(file, layer, self.limits, self.log.for_layer(layer.index))
+
+    def _open_blob(self, layer: Layer) -> BinaryIO | None:
+        if self._store is not None:
+            return self._store.open(layer.blob) if layer.blob else None
+        if self._file is not None:
+            return open_window(self._file, 0, os.fstat(self._file.fileno()).st_size)
+        return None
+
+    def read_members(
+        self, layer: Layer, finished: Callable[[LayerStream], None] | None = None
+    ) -> Iterator[tuple[TarMember, MemberContent]]:
+        """Yield the layer's members with content; the digests are verified at the end. A missing layer has none."""
+        report = self.log.for_layer(layer.index)
+        if self.dialect == "directory":
+            yield from walk_directory(self.path, self.limits, report)
+            return
+        if not layer.blob and self._store is not None:
+            return
+        stream = self.open_layer(layer)
+        try:
+            yield from read_tar(stream, self.limits, report)
+            stream.drain()
+            if finished is not None:
+                finished(stream)
+        finally:
+            stream.close()
+
+    def select(self, tag: str | None = None, platform: str | None = None) -> Image:
+        """Return the one image that *tag* and *platform* name.
+
+        Raises:
+            UsageError: none fits, or more than one; the hint lists them.
+        """
+        fitting = [image for image in self.images if _fits(image, tag, platform)]
+        if len(fitting) == 1:
+            return fitting[0]
+        listed = "; ".join(describe_image(image) for image in self.images[:20])
+        where = show(os.fsencode(self.path))
+        if not fitting:
+            raise UsageError(f"{where} holds no such image", hint=f"it holds: {listed}")
+        raise UsageError(f"{where} holds {len(fitting)} images", hint=f"choose with --tag or --platform: {listed}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def describe_image(image: Image) -> str:
+    """Return an image's names and platform, safe to show."""
+    names = ", ".join(show(tag, 120) for tag in image.tags) or show(image.id, 80) or "untagged"
+    return f"{names} ({show(image.platform, 60)})" if image.platform else names
+
+
+def _fits(image: Image, tag: str | None, platform: str | None) -> bool:
+    if platform is not None and image.platform != platform and not image.platform.startswith(f"{platform}/"):
+        return False
+    if tag is None:
+        return True
+    return any(known == tag or known.endswith((f"/{tag}", f":{tag}", f"/{tag}:latest")) for known in image.tags) or (
+        tag in image.tags or image.id.removeprefix("sha256:").startswith(tag.removeprefix("sha256:"))
+    )
+
+
+def open_image(
+    path: Path, *, tag: str | None = None, platform: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> ImageSource:
+    """Open an image file, an OCI layout or docker-archive directory, a plain directory, or ``-`` (standard input).
+
+    With *tag* or *platform*, ``images`` holds only those that fit.
+
+    Raises:
+        ArchiveError: nothing in it can be read as an image or a file system.
+        UsageError: it does not exist, or no image fits *tag* and *platform*.
+    """
+    source = ImageSource(path, limits)
+    try:
+        _open(source)
+        if tag is not None or platform is not None:
+            source.images = tuple(image for image in source.images if _fits(image, tag, platform)) or (
+                source.select(tag, platform),
+            )
+    except BaseException:
+        source.close()
+        raise
+    return source
+
+
+def _open(source: ImageSource) -> None:
+    path = source.path
+    if path == _STDIN:
+        _open_file(source, sys.stdin.buffer)
+        return
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            _open_directory(source)
+            return
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
+            raise UsageError(f"{show(os.fsencode(path))} is neither a file nor a directory")
+        _open_file(source, path.open("rb"))
+    except FileNotFoundError:
+        raise UsageError(f"{show(os.fsencode(path))} does not exist", hint="check the path") from None
+
+
+def _open_directory(source: ImageSource) -> None:
+    store = DirectoryStore(source.path)
+    if _has_documents(store, source.limits):
+        source._store = store
+        _read_images(source, store)
+        return
+    source.dialect = "directory"
+    source.images = (_make_flat_image("", 0),)
+
+
+def _open_file(source: ImageSource, file: BinaryIO) -> None:
+    """Recognise a file by its content; what cannot be sought in or is compressed goes to a temporary file."""
+    source._file = file
+    if not file.seekable() or detect_compression(peek(file)):
+        source._file = file = _unpack(file, source)
+    if not is_tar(peek(file)):
+        _reject(source, file)
+    store = TarStore(file, source.limits, source.log.report)
+    size_bytes = os.fstat(file.fileno()).st_size
+    if not store.is_root and _has_documents(store, source.limits):
+        source._store = store
+        _read_images(source, store)
+        return
+    source.dialect = "flat"
+    source.log = AnomalyLog(source.limits)
+    source.images = (_make_flat_image("", size_bytes),)
+
+
+def _unpack(file: BinaryIO, source: ImageSource) -> BinaryIO:
+    temporary: BinaryIO = tempfile.TemporaryFile(prefix="ir-image-")  # noqa: SIM115 - closed by the source
+    with file:
+        stream = decompress(file, source.limits, source.log.report)
+        while chunk := stream.read(CHUNK_BYTES):
+            temporary.write(chunk)
+    temporary.flush()
+    temporary.seek(0)
+    return temporary
+
+
+def _reject(source: ImageSource, file: BinaryIO) -> None:
+    where = show(os.fsencode(source.path))
+    if not os.fstat(file.fileno()).st_size:
+        raise ArchiveError(f"{where} is empty", hint="save the image again")
+    raise ArchiveError(
+        f"{where} is no image, OCI layout or tar archive", hint="give what `docker save` or `docker export` wrote"
+    )
+
+
+def _has_documents(store: Store, limits: Limits) -> bool:
+    if store.size("index.json") >= 0 and store.size("oci-layout") >= 0:
+        return True
+    return store.size("manifest.json") >= 0 and is_manifest(read_document(store, "manifest.json", limits, ignore)[0])
+
+
+def _read_images(source: ImageSource, store: Store) -> None:
+    report = source.log.report
+    docker = store.size("manifest.json") >= 0
+    oci = store.size("index.json") >= 0 and store.size("oci-layout") >= 0
+    source.dialect = "docker+oci" if docker and oci else "docker-archive" if docker else "oci-layout"
+    by_docker = read_docker_archive(store, source.limits, report) if docker else ()
+    by_oci = read_oci(store, source.limits, report) if oci else ()
+    source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
+    if not source.images:
+        raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read")
+
+
+def _join(by_oci: tuple[Image, ...], by_docker: tuple[Image, ...], report: Report) -> tuple[Image, ...]:
+    """Join the two tables of contents of a hybrid archive; an image that only one of them knows is reported."""
+    joined = {image.config_digest: image for image in by_oci}
+    for image in by_docker:
+        known = joined.get(image.config_digest)
+        if known is None or [x.diff_id for x in known.layers] != [x.diff_id for x in image.layers]:
+            message = f"manifest.json lists an image that index.json does not: {describe_image(image)}"
+            report(Anomaly("hybrid-mismatch", message))
+            joined[f"docker {image.config_digest}"] = image
+        else:
+            tags = known.tags + tuple(tag for tag in image.tags if tag not in known.tags)
+            joined[image.config_digest] = replace(known, tags=image.tags or tags)
+    return tuple(joined.values())
+
+
+def _make_flat_image(blob: str, size_bytes: int) -> Image:
+    layer = Layer(0, "", "", size_bytes, "", blob, whiteouts=False)
+    return Image((), {}, (layer,), ())

@@ -1,0 +1,205 @@
+"""Sorted tables of file entries: in memory while they are few, in a private temporary SQLite file when they are many.
+
+Rows are sorted by a key in which ``/`` is NUL, so that a folder stands directly before everything it holds. The
+SQLite file is anonymous: it is gone when the process is.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from forensics.model import EntryType, FileEntry
+
+_BATCH = 5_000
+_CACHE = "PRAGMA cache_size = -24000"
+_TYPES = tuple(EntryType)
+_TYPE_NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}
+_MARSHAL = 2
+"""The version without references: equal entries give equal bytes, so that tables compare without unpacking."""
+
+WHITEOUT, OPAQUE, LINK, IMPLIED, HIDDEN = 1, 2, 4, 8, 16
+
+
+class Row(NamedTuple):
+    """One row; ``packed`` is an entry without its path and layer, or a link target, or empty."""
+
+    key: bytes
+    sequence: int
+    flags: int
+    layer: int
+    packed: bytes
+
+
+def make_key(path: bytes) -> bytes:
+    """Return the sort key of a path."""
+    return path.replace(b"/", b"\0")
+
+
+def make_path(key: bytes) -> bytes:
+    """Return the path of a sort key."""
+    return key.replace(b"\0", b"/")
+
+
+def pack(entry: FileEntry) -> bytes:
+    """Return everything of an entry but its path and layer."""
+    return marshal.dumps(
+        (
+            _TYPE_NUMBERS[entry.type],
+            entry.mode,
+            entry.uid,
+            entry.gid,
+            entry.size_bytes,
+            entry.mtime_ns,
+            entry.link_target,
+            entry.device,
+            bytes.fromhex(entry.sha256) if entry.sha256 else None,
+            entry.xattrs,
+            entry.atime_ns,
+            entry.ctime_ns,
+        ),
+        _MARSHAL,
+    )
+
+
+def unpack(row: Row) -> FileEntry:
+    """Return the entry of a row."""
+    kind, mode, uid, gid, size, mtime, target, device, sha256, xattrs, atime, ctime = marshal.loads(row.packed)  # noqa: S302 - written by this process
+    return FileEntry(
+        make_path(row.key),
+        _TYPES[kind],
+        mode,
+        uid,
+        gid,
+        size,
+        mtime,
+        row.layer,
+        target,
+        device,
+        sha256.hex() if sha256 else None,
+        xattrs,
+        atime,
+        ctime,
+    )
+
+
+def is_directory(row: Row) -> bool:
+    """Tell whether a row's entry is a directory, without unpacking it all."""
+    return bool(row.packed) and marshal.loads(row.packed)[0] == _DIRECTORY  # noqa: S302 - written by this process
+
+
+_DIRECTORY = _TYPE_NUMBERS[EntryType.DIRECTORY]
+
+
+class Workspace:
+    """What the tables of one analysis share: how many rows may still stay in memory, and the temporary database."""
+
+    def __init__(self, memory_rows: int) -> None:
+        """Allow *memory_rows* rows in memory, all tables together."""
+        self.memory_rows = memory_rows
+        self._connection: sqlite3.Connection | None = None
+        self._tables = 0
+
+    def create_table(self) -> tuple[sqlite3.Connection, str]:
+        """Return the database and the name of a new table in it."""
+        if self._connection is None:
+            self._connection = sqlite3.connect("", isolation_level=None)
+            for pragma in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", _CACHE):
+                self._connection.execute(pragma)
+        self._tables += 1
+        name = f"entries{self._tables}"
+        self._connection.execute(
+            f"CREATE TABLE {name} (key BLOB, sequence INT, flags INT, layer INT, packed BLOB, "
+            "PRIMARY KEY (key, sequence)) WITHOUT ROWID"
+        )
+        return self._connection, name
+
+
+class Table:
+    """Rows, appended in any order, read in the order of their keys."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Start empty, in memory."""
+        self._workspace = workspace
+        self._last: dict[bytes, Row] = {}
+        self._rows: list[Row] = []
+        self._sorted = True
+        self._database: sqlite3.Connection | None = None
+        self._name = ""
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: Row) -> None:
+        """Add a row; its sequence number must be the highest of its key."""
+        self._rows.append(row)
+        self._last[row.key] = row
+        self._sorted = False
+        self._count += 1
+        if self._database is None:
+            self._workspace.memory_rows -= 1
+            if self._workspace.memory_rows < 0:
+                self._workspace.memory_rows += len(self._rows)
+                self._database, self._name = self._workspace.create_table()
+                self._flush()
+        elif len(self._rows) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._database is not None and self._rows:
+            self._rows.sort()
+            self._database.execute("BEGIN")
+            self._database.executemany(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", self._rows)  # noqa: S608 - our own name
+            self._database.execute("COMMIT")
+            self._rows.clear()
+            self._last.clear()
+
+    def freeze(self) -> None:
+        """Sort; call when everything is appended, so that look-ups need no second table."""
+        self._sort()
+        self._last.clear()
+
+    def _sort(self) -> None:
+        self._flush()
+        if not self._sorted:
+            self._rows.sort()
+            self._sorted = True
+
+    def get_last(self, key: bytes) -> Row | None:
+        """Return the latest row of *key*."""
+        if key in self._last:
+            return self._last[key]
+        rows = self.get_all(key)
+        return rows[-1] if rows else None
+
+    def get_all(self, key: bytes) -> list[Row]:
+        """Return the rows of *key*, oldest first."""
+        if self._database is not None:
+            query = f"SELECT * FROM {self._name} WHERE key = ? ORDER BY sequence"  # noqa: S608 - our own name
+            stored = [Row._make(row) for row in self._database.execute(query, (key,))]
+            return stored + [row for row in self._rows if row.key == key] if self._rows else stored
+        if self._last:
+            return [self._last[key]] if key in self._last else []
+        found = []
+        position = bisect_left(self._rows, (key,))
+        while position < len(self._rows) and self._rows[position].key == key:
+            found.append(self._rows[position])
+            position += 1
+        return found
+
+    def __iter__(self) -> Iterator[Row]:
+        self._sort()
+        if self._database is None:
+            return iter(self._rows)
+        cursor = self._database.execute(f"SELECT * FROM {self._name} ORDER BY key, sequence")  # noqa: S608 - our own name
+        return map(Row._make, cursor)
+
+    def groups(self) -> Iterator[tuple[bytes, Iterator[Row]]]:
+        """Yield each key with its rows, oldest first."""
+        return groupby(self, key=itemgetter(0))

@@ -1,0 +1,207 @@
+"""Turns the members of one layer into its tree while they stream by: one pass, content hashed and shown on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from forensics.archive.content import EMPTY, MemberContent
+from forensics.archive.index import LINK, OPAQUE, WHITEOUT, Row, Table, is_directory, make_key, pack, unpack
+from forensics.archive.layertree import HiddenFile, LayerTree
+from forensics.archive.limits import Anomaly, Limits, Report
+from forensics.archive.members import TarMember
+from forensics.archive.names import Kind, NameResolver, normalize
+from forensics.archive.nouns import Layer
+from forensics.archive.visitor import Visitor, hash_content, spool_content
+from forensics.archive.whiteout import (
+    OVERLAY_XATTRS,
+    PLINK_FOLDER,
+    Mark,
+    classify,
+    is_overlay_opaque,
+    is_overlay_whiteout,
+)
+from forensics.model import EntryType, FileEntry
+from forensics.text import show
+
+_EMPTY_SHA256 = hashlib.sha256().hexdigest()
+_MAX_HIDDEN = 10_000
+_MAX_LINKS = 100_000
+
+
+class LayerBuilder:
+    """Collects members; :meth:`finish` gives the tree."""
+
+    def __init__(self, layer: Layer, table: Table, limits: Limits, report: Report, visit: Visitor | None) -> None:
+        """Build into *table*; *visit* is called with the content of every regular file."""
+        self._tree = LayerTree(layer, table)
+        self._layer = layer
+        self._table = table
+        self._limits = limits
+        self._report = report
+        self._visit = visit
+        self._sequence = 0
+        self._plinks: dict[bytes, bytes] = {}
+        self._names = NameResolver(self._look_up)
+
+    def finish(self) -> LayerTree:
+        """Return the tree."""
+        self._table.freeze()
+        self._tree.members = self._sequence
+        return self._tree
+
+    def add(self, member: TarMember, content: MemberContent) -> None:
+        """Take the next member and read its content."""
+        self._sequence += 1
+        path = normalize(member.name, self._limits, self._report, member.header_offset)
+        if path is None:
+            self._hide(member, content, member.name, "outside the root")
+        elif member.hidden_by == "end-marker":
+            self._hide(member, content, path, "behind the end marker")
+        elif self._layer.whiteouts:
+            self._add_marked(member, content, path)
+        else:
+            self._place(member, content, path)
+
+    def _add_marked(self, member: TarMember, content: MemberContent, path: bytes) -> None:
+        mark, target = classify(path)
+        if is_overlay_whiteout(member):
+            mark, target = Mark.WHITEOUT, path
+        if mark is Mark.NONE:
+            self._place(member, content, path)
+        elif mark is Mark.META:
+            self._add_meta(member, content, path)
+        elif mark is Mark.BAD:
+            self._complain("bad-whiteout", f"a whiteout of nothing: {show(path, 200)}", member)
+            self._hide(member, content, path, "a whiteout of nothing")
+        else:
+            resolved = self._resolve(member, target)
+            if resolved is None:
+                self._hide(member, content, path, "below something that is no folder")
+            elif resolved or mark is Mark.OPAQUE:
+                self._append(resolved, WHITEOUT if mark is Mark.WHITEOUT else OPAQUE, b"")
+            if member.size_bytes:
+                self._complain("whiteout-with-content", f"a whiteout holds {member.size_bytes} bytes", member)
+                self._hide(member, content, path, "the content of a whiteout")
+
+    def _add_meta(self, member: TarMember, content: MemberContent, path: bytes) -> None:
+        """AUFS keeps hard-linked inodes in ``.wh..wh.plnk``; links lead there, engines show the folder to nobody."""
+        if member.type is EntryType.DIRECTORY:
+            return
+        entry = self._hide(member, content, path, "AUFS metadata")
+        if path.startswith(PLINK_FOLDER) and len(self._plinks) < _MAX_LINKS:
+            self._plinks[path] = pack(entry)
+
+    def _place(self, member: TarMember, content: MemberContent, path: bytes) -> None:
+        resolved = self._resolve(member, path)
+        if resolved is None:
+            self._hide(member, content, path, "below something that is no folder")
+        elif member.hard_link:
+            self._add_link(member, resolved)
+        elif not resolved and member.type is not EntryType.DIRECTORY:
+            self._complain("bad-root", "a member replaces the root itself", member)
+            self._hide(member, content, path, "in place of the root")
+        else:
+            shown = self._hide_overlay_marks(member) if member.xattrs else member
+            entry = self._make_entry(shown, content, resolved)
+            self._names.note_entry(resolved, entry.type)
+            flags = OPAQUE if self._layer.whiteouts and is_overlay_opaque(member) else 0
+            self._append(resolved, flags, pack(entry))
+
+    def _hide_overlay_marks(self, member: TarMember) -> TarMember:
+        """Leave out the attributes that overlayfs keeps for itself and never shows."""
+        if self._layer.whiteouts and any(name.startswith(OVERLAY_XATTRS) for name, _ in member.xattrs):
+            self._complain("overlay-xattr", "an extended attribute that steers overlayfs itself", member)
+            shown = tuple(pair for pair in member.xattrs if not pair[0].startswith(OVERLAY_XATTRS[0]))
+            return member._replace(xattrs=shown)
+        return member
+
+    def _resolve(self, member: TarMember, path: bytes) -> bytes | None:
+        resolved = self._names.resolve(path)
+        if resolved is None:
+            self._complain("below-a-file", f"{show(path, 200)} lies below something that is no folder", member)
+        elif resolved != path:
+            message = f"{show(path, 200)} lies behind a link; the engine writes {show(resolved, 200)}"
+            self._complain("through-symlink", message, member)
+        return resolved
+
+    def _add_link(self, member: TarMember, path: bytes) -> None:
+        raw = member.link_target or b""
+        target = normalize(raw, self._limits, self._report, member.header_offset)
+        target = self._names.resolve(target) if target else None
+        if target is None or target == path:
+            self._complain("bad-hard-link", f"a hard link to {show(raw, 200)}, where it cannot lead", member)
+            return
+        row = self._table.get_last(make_key(target))
+        packed = self._plinks.get(target) or (row.packed if row else b"")
+        if row is not None and row.flags & LINK:
+            self._append(path, LINK, b"")
+            self._remember_link(path, row.packed)
+        elif not packed:
+            self._append(path, LINK, b"")
+            self._remember_link(path, target)
+        elif is_directory(Row(b"", 0, 0, 0, packed)):
+            self._complain("bad-hard-link", f"a hard link to the folder {show(target, 200)}", member)
+        else:
+            self._names.note_entry(path, EntryType.FILE)
+            self._append(path, 0, packed)
+
+    def _remember_link(self, path: bytes, target: bytes) -> None:
+        """A link to a file that only a lower layer can have; the merge looks it up."""
+        if len(self._tree.links) < _MAX_LINKS:
+            self._tree.links.append((make_key(path), target))
+
+    def _make_entry(self, member: TarMember, content: MemberContent, path: bytes) -> FileEntry:
+        entry = FileEntry(
+            path,
+            member.type,
+            member.mode,
+            member.uid,
+            member.gid,
+            member.size_bytes if member.type is EntryType.FILE else 0,
+            member.mtime_ns,
+            self._layer.index,
+            member.link_target,
+            member.device,
+            None,
+            member.xattrs,
+            member.atime_ns,
+            member.ctime_ns,
+        )
+        if member.type is not EntryType.FILE:
+            return entry
+        if content is EMPTY:
+            return replace(entry, sha256=_EMPTY_SHA256) if not member.size_bytes else entry
+        return self._read_content(entry, content)
+
+    def _read_content(self, entry: FileEntry, content: MemberContent) -> FileEntry:
+        """Hash the content and show it; what is cut off has no digest but is shown all the same."""
+        if self._visit is None:
+            sha256, _ = hash_content(content)
+            return replace(entry, sha256=sha256) if content.complete else entry
+        held = spool_content(content, self._limits.memory_content_bytes)
+        try:
+            entry = replace(entry, sha256=held.sha256) if content.complete else entry
+            self._visit(entry, held)
+        finally:
+            held.close()
+        return entry
+
+    def _hide(self, member: TarMember, content: MemberContent, path: bytes, reason: str) -> FileEntry:
+        entry = self._make_entry(member, content, path)
+        if len(self._tree.hidden) < _MAX_HIDDEN:
+            self._tree.hidden.append(HiddenFile(entry, reason))
+        return entry
+
+    def _append(self, path: bytes, flags: int, packed: bytes) -> None:
+        self._table.append(Row(make_key(path), self._sequence, flags, self._layer.index, packed))
+
+    def _look_up(self, path: bytes) -> Kind | None:
+        row = self._table.get_last(make_key(path))
+        if row is None or not row.packed:
+            return None
+        entry = unpack(row)
+        return entry.type, entry.link_target
+
+    def _complain(self, code: str, message: str, member: TarMember) -> None:
+        self._report(Anomaly(code, message, member.header_offset, member.name))

@@ -1,0 +1,174 @@
+"""OCI image layouts (image-spec image-layout.md): nested indexes, platforms, tags. Reads JSON only, never a layer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from forensics.archive.documents import (
+    DIGEST,
+    align_history,
+    cap,
+    find_created_by,
+    get_list,
+    get_object,
+    get_size,
+    get_text,
+    get_texts,
+    parse_json,
+    parse_platform,
+)
+from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report
+from forensics.archive.nouns import HistoryLine, Image, Layer
+from forensics.archive.store import Store
+from forensics.model import JsonObject
+from forensics.text import show
+
+_TAG_KEYS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+_ATTESTATION = "vnd.docker.reference.type"
+
+
+def read_document(store: Store, name: str, limits: Limits, report: Report) -> tuple[object, bytes]:
+    """Return a JSON part of the store and its raw bytes; None and empty, with an anomaly, where that cannot be."""
+    file = store.open(name)
+    if file is None:
+        report(Anomaly("missing-blob", f"{show(name)} is not in the archive"))
+        return None, b""
+    with file:
+        raw = file.read(limits.max_json_bytes + 1)
+    if len(raw) > limits.max_json_bytes:
+        report(Anomaly("document-too-large", f"{show(name)} is larger than {limits.max_json_bytes} bytes"))
+        return None, b""
+    return parse_json(raw, name, report), raw
+
+
+def find_blob(digest: str) -> str:
+    """Return the part's name of a digest, empty if the text is no digest (then it could be any path)."""
+    return f"blobs/{digest.replace(':', '/')}" if DIGEST.match(digest) else ""
+
+
+def verify_bytes(raw: bytes, digest: str, what: str, report: Report) -> None:
+    """Report bytes that do not have the *digest* that names them."""
+    algorithm, _, expected = digest.partition(":")
+    actual = hashlib.new(algorithm, raw).hexdigest()
+    if actual != expected:
+        report(Anomaly("digest-mismatch", f"{what} is named {digest} and has the digest {algorithm}:{actual}"))
+
+
+def read_oci(store: Store, limits: Limits, report: Report) -> tuple[Image, ...]:
+    """Return every image that ``index.json`` leads to, in its order."""
+    index, _ = read_document(store, "index.json", limits, report)
+    return _OciReader(store, limits, report).read_index(index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What the descriptors on the way down said."""
+
+    tags: tuple[str, ...] = ()
+    platform: str = ""
+    digest: str = ""
+    depth: int = 0
+
+
+class _OciReader:
+    def __init__(self, store: Store, limits: Limits, report: Report) -> None:
+        self._store = store
+        self._limits = limits
+        self._report = report
+        self._seen: set[str] = set()
+        self._images: dict[str, Image] = {}
+
+    def read_index(self, index: object) -> tuple[Image, ...]:
+        self._read_index(index, _Context())
+        return tuple(self._images.values())
+
+    def _read_index(self, index: object, context: _Context) -> None:
+        descriptors = get_list(index, "manifests")
+        for descriptor in cap(descriptors, self._limits.max_images, "manifests in an index", self._report):
+            self._read_descriptor(descriptor, context)
+
+    def _read_descriptor(self, descriptor: object, context: _Context) -> None:
+        annotations = get_object(descriptor, "annotations")
+        if _ATTESTATION in annotations:
+            return
+        digest = get_text(descriptor, "digest")
+        tags = next((tag for key in _TAG_KEYS if (tag := get_text(annotations, key))), "")
+        below = _Context(
+            (*context.tags, tags) if tags else context.tags,
+            parse_platform(get_object(descriptor, "platform")) or context.platform,
+            digest,
+            context.depth + 1,
+        )
+        if digest in self._images:
+            self._add_tags(digest, below.tags)
+            return
+        if digest in self._seen or below.depth > self._limits.max_index_depth:
+            self._report(Anomaly("cyclic-index", f"the index {show(digest)} was seen before or lies too deep"))
+            return
+        document = self._read_blob(digest, get_size(descriptor), "a manifest")
+        self._seen.add(digest)
+        if "manifests" in document and "layers" not in document:
+            self._read_index(document, below)
+        elif document and len(self._images) < self._limits.max_images:
+            self._images[digest] = self._read_manifest(document, below)
+
+    def _add_tags(self, digest: str, tags: tuple[str, ...]) -> None:
+        image = self._images[digest]
+        new = tuple(tag for tag in tags if tag not in image.tags)
+        self._images[digest] = replace(image, tags=image.tags + new)
+
+    def _read_blob(self, digest: str, size_bytes: int, what: str) -> JsonObject:
+        name = find_blob(digest)
+        if not name:
+            self._report(Anomaly("bad-digest", f"{what} is named {show(digest, 120)}, which is no digest"))
+            return {}
+        document, raw = read_document(self._store, name, self._limits, self._report)
+        if raw:
+            verify_bytes(raw, digest, what, self._report)
+            if size_bytes not in {-1, len(raw)}:
+                self._report(Anomaly("size-mismatch", f"{what} should have {size_bytes} bytes and has {len(raw)}"))
+        return document if isinstance(document, dict) else {}
+
+    def _read_manifest(self, manifest: JsonObject, context: _Context) -> Image:
+        log = AnomalyLog(self._limits)
+        outer, self._report = self._report, log.report
+        try:
+            return self._assemble(manifest, context, log)
+        finally:
+            self._report = outer
+            for anomaly in log:
+                outer(anomaly)
+
+    def _assemble(self, manifest: JsonObject, context: _Context, log: AnomalyLog) -> Image:
+        descriptor = get_object(manifest, "config")
+        config_digest = get_text(descriptor, "digest")
+        config = self._read_blob(config_digest, get_size(descriptor), "the image configuration")
+        diff_ids = get_texts(get_object(config, "rootfs"), "diff_ids")
+        descriptors = cap(get_list(manifest, "layers"), self._limits.max_layers, "layers", self._report)
+        if len(diff_ids) != len(descriptors):
+            message = f"the manifest lists {len(descriptors)} layers, the configuration {len(diff_ids)} diff_ids"
+            self._report(Anomaly("layer-count-mismatch", message))
+        history = align_history(config, len(descriptors), self._report)
+        layers = tuple(
+            self._make_layer(index, item, diff_ids[index] if index < len(diff_ids) else "", history)
+            for index, item in enumerate(descriptors)
+        )
+        platform = context.platform or parse_platform(config)
+        return Image(context.tags, config, layers, history, platform, config_digest, context.digest, tuple(log))
+
+    def _make_layer(self, index: int, descriptor: object, diff_id: str, history: tuple[HistoryLine, ...]) -> Layer:
+        digest = get_text(descriptor, "digest")
+        blob = find_blob(digest)
+        if not blob:
+            self._report(Anomaly("bad-digest", f"layer {index} is named {show(digest, 120)}, which is no digest"))
+            digest = ""
+        size_bytes = self._store.size(blob) if blob else -1
+        if blob and size_bytes < 0:
+            self._report(Anomaly("missing-blob", f"layer {index} ({digest}) is not in the archive", layer=index))
+            blob = ""
+        elif blob and get_size(descriptor) not in {-1, size_bytes}:
+            message = f"layer {index} should have {get_size(descriptor)} bytes and has {size_bytes}"
+            self._report(Anomaly("size-mismatch", message, layer=index))
+        created_by = find_created_by(history, index)
+        return Layer(index, diff_id, digest, max(size_bytes, 0), created_by, blob, get_text(descriptor, "mediaType"))

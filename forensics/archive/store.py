@@ -1,0 +1,217 @@
+"""Where an image's parts lie: a tar file or a directory. Names from documents are looked up, never followed.
+
+A name can reach only what the archive or the directory itself holds: a tar is a table of members, a directory is
+walked component by component without following links of the file system.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+from forensics.archive.limits import Anomaly, Limits, Report
+from forensics.archive.tar import read_tar
+from forensics.model import EntryType
+from forensics.text import show, to_bytes
+
+_MAX_LINKS = 40
+_MAX_MEMBERS = 65_536
+_ROOT_NAMES = frozenset({b"bin", b"etc", b"usr", b"lib", b"proc", b"dev", b"sys", b"var", b"root", b"home", b"tmp"})
+_MIN_ROOT_NAMES = 3
+
+
+class Store(Protocol):
+    """The named parts of one image archive."""
+
+    def open(self, name: str) -> BinaryIO | None:
+        """Return the bytes of the part *name*, None where there is none."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Return the stored size of the part *name* in bytes, -1 where there is none."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all regular parts."""
+        ...
+
+
+def clean_name(name: bytes) -> bytes | None:
+    """Return *name* relative and without ``.`` and ``..``; None if it leads outside."""
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in {b"", b"."}:
+            parts.append(part)
+    return b"/".join(parts)
+
+
+class _Part(NamedTuple):
+    offset: int
+    size: int
+    link: bytes | None
+
+
+class Window(io.RawIOBase):
+    """A read-only view of a range of a file; several views of one file do not disturb each other."""
+
+    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
+        """View *size* bytes of *file* from *offset*."""
+        super().__init__()
+        self._descriptor = file.fileno()
+        self._start = self._position = offset
+        self._end = offset + size
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]  # typeshed's WriteableBuffer is private
+        """Read into *buffer*."""
+        wanted = min(len(buffer), self._end - self._position)
+        read = os.preadv(self._descriptor, [buffer[:wanted]], self._position) if wanted > 0 else 0
+        self._position += read
+        return read
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move within the range."""
+        origin = {os.SEEK_SET: self._start, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = origin + offset
+        return self._position - self._start
+
+
+def open_window(file: BinaryIO, offset: int, size: int) -> BinaryIO:
+    """Return a buffered, read-only view of *size* bytes of *file* from *offset*."""
+    return io.BufferedReader(Window(file, offset, size), buffer_size=1 << 16)
+
+
+class TarStore:
+    """The members of a seekable, uncompressed tar file."""
+
+    def __init__(self, file: BinaryIO, limits: Limits, report: Report) -> None:
+        """Read the table of members; ``is_root`` then tells whether this is a root file system instead."""
+        self._file = file
+        self._parts: dict[bytes, _Part] = {}
+        self._roots: set[bytes] = set()
+        self.is_root = False
+        file.seek(0)
+        for member, content in read_tar(file, limits, report):
+            name = clean_name(member.name)
+            if name is None:
+                message = f"the member {show(member.name)} of the archive leads outside"
+                report(Anomaly("path-traversal", message, member.header_offset, member.name))
+                continue
+            self._note_root(name)
+            if self.is_root or len(self._parts) > _MAX_MEMBERS:
+                self.is_root = True
+                break
+            if member.type is EntryType.FILE or member.type is EntryType.SYMLINK:
+                if name in self._parts:
+                    message = f"two members are called {show(name)}; the later one counts"
+                    report(Anomaly("duplicate-member", message, member.header_offset, member.name))
+                link = member.link_target
+                if link is not None and not member.hard_link:
+                    link = os.path.join(os.path.dirname(name), link)  # noqa: PTH118, PTH120 - bytes, lexical
+                self._parts[name] = _Part(member.data_offset, content.stored_bytes, link)
+
+    def _note_root(self, name: bytes) -> None:
+        top = name.partition(b"/")[0]
+        if top in _ROOT_NAMES:
+            self._roots.add(top)
+            self.is_root = len(self._roots) >= _MIN_ROOT_NAMES
+
+    def _find(self, name: str) -> _Part | None:
+        key = clean_name(to_bytes(name))
+        for _ in range(_MAX_LINKS):
+            part = self._parts.get(key) if key is not None else None
+            if part is None or part.link is None:
+                return part
+            key = clean_name(part.link)
+        return None
+
+    def open(self, name: str) -> BinaryIO | None:
+        """Return the member's bytes; links lead only to other members."""
+        part = self._find(name)
+        if part is None:
+            return None
+        return open_window(self._file, part.offset, part.size)
+
+    def size(self, name: str) -> int:
+        """Return the member's size."""
+        part = self._find(name)
+        return -1 if part is None else part.size
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all members with data."""
+        return (os.fsdecode(name) for name, part in self._parts.items() if part.link is None)
+
+
+class DirectoryStore:
+    """The files of a directory, opened component by component with O_NOFOLLOW; its links are resolved within it."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the directory; it is not read yet."""
+        self._root = root
+
+    def _resolve(self, name: str) -> Path | None:
+        key = clean_name(to_bytes(name))
+        for _ in range(_MAX_LINKS):
+            if key is None:
+                return None
+            target = self._first_link(key)
+            if target is None:
+                return self._root / os.fsdecode(key)
+            key = clean_name(target)
+        return None
+
+    def _first_link(self, key: bytes) -> bytes | None:
+        """Return *key* with its first symbolic link replaced, None where it has none."""
+        parts = key.split(b"/")
+        for count in range(1, len(parts) + 1):
+            prefix = b"/".join(parts[:count])
+            path = self._root / os.fsdecode(prefix)
+            if path.is_symlink():
+                link = os.fsencode(path.readlink())
+                return b"/".join([*parts[: count - 1], link, *parts[count:]])
+        return None
+
+    def open(self, name: str) -> BinaryIO | None:
+        """Return the file's bytes if it is a regular file below the root."""
+        path = self._resolve(name)
+        if path is None:
+            return None
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
+        return os.fdopen(descriptor, "rb")
+
+    def size(self, name: str) -> int:
+        """Return the file's size."""
+        file = self.open(name)
+        if file is None:
+            return -1
+        with file:
+            return os.fstat(file.fileno()).st_size
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all regular files; links to directories are not entered."""
+        for folder, _, files in os.walk(self._root):
+            for name in files:
+                path = Path(folder) / name
+                if not path.is_symlink():
+                    yield str(path.relative_to(self._root))

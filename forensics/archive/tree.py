@@ -1,0 +1,214 @@
+"""The true file system of an image: layers read in one pass, merged as the kernel merges them, compared, recovered.
+
+Trees hold metadata and digests; content is shown to a visitor while it streams by, or read again on demand. Nothing
+is ever written to where an archive says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from forensics.archive.compare import iterate_changes
+from forensics.archive.content import MemberContent
+from forensics.archive.image import Image, ImageSource, Layer, LayerStream
+from forensics.archive.index import Row, Table, Workspace, make_key, unpack
+from forensics.archive.layerbuilder import LayerBuilder
+from forensics.archive.layertree import HiddenFile, LayerTree
+from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, Limits
+from forensics.archive.merge import replay, resolve_links
+from forensics.archive.visitor import Content, Visitor, spool_content
+from forensics.errors import ArchiveError
+from forensics.model import Change, ChangeKind, EntryType, FileEntry, LayerSummary, RecoveredFile
+from forensics.text import show, show_path
+
+__all__ = [
+    "Content",
+    "HiddenFile",
+    "LayerTree",
+    "Tree",
+    "Visitor",
+    "compare",
+    "iterate_changes",
+    "iterate_layer_changes",
+    "merge",
+    "open_content",
+    "read_layer",
+    "read_layers",
+    "read_tree",
+    "visit",
+]
+
+_MAX_RECOVERED = 100_000
+
+
+class Tree:
+    """A merged file system: one entry a path, what was deleted on the way, and each layer's counts."""
+
+    def __init__(self, table: Table) -> None:
+        """Take the table of visible rows; :func:`merge` fills it."""
+        self._table = table
+        self.recovered: tuple[RecoveredFile, ...] = ()
+        self.layers: tuple[LayerSummary, ...] = ()
+        self.hidden: tuple[tuple[int, HiddenFile], ...] = ()
+        self.anomalies: tuple[Anomaly, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the packed rows in the order of paths."""
+        return iter(self._table)
+
+    def entries(self) -> Iterator[FileEntry]:
+        """Yield every entry in the order of paths, folders before what they hold."""
+        return map(unpack, self._table)
+
+    def get(self, path: bytes) -> FileEntry | None:
+        """Return the entry at *path* (a leading slash does not matter), None where there is none."""
+        row = self._table.get_last(make_key(path.strip(b"/")))
+        return unpack(row) if row else None
+
+
+def read_layer(
+    source: ImageSource, layer: Layer, visitor: Visitor | None = None, workspace: Workspace | None = None
+) -> LayerTree:
+    """Read one layer: entries with the SHA-256 of their content, whiteouts, anomalies. Verifies its digests.
+
+    *visitor* sees the content of every regular file, also of those that no engine shows.
+    """
+    seen_before = len(source.log)
+    workspace = workspace or Workspace(source.limits.memory_entries)
+    report = source.log.for_layer(layer.index)
+    builder = LayerBuilder(layer, Table(workspace), source.limits, report, visitor)
+    streams: list[LayerStream] = []
+    for member, content in source.read_members(layer, streams.append):
+        builder.add(member, content)
+    tree = builder.finish()
+    for stream in streams:
+        tree.digest, tree.diff_id = stream.digest, stream.diff_id
+    if len(source.log) > seen_before:
+        tree.anomalies = tuple(anomaly for anomaly in source.log if anomaly.layer == layer.index)
+    return tree
+
+
+def read_layers(source: ImageSource, image: Image | None = None, visitor: Visitor | None = None) -> list[LayerTree]:
+    """Read all layers of *image* (the only one of the source by default), base first."""
+    image = image or source.select()
+    workspace = Workspace(source.limits.memory_entries)
+    return [read_layer(source, layer, visitor, workspace) for layer in image.layers]
+
+
+def read_tree(source: ImageSource, image: Image | None = None) -> Tree:
+    """Read and merge all layers of *image*."""
+    return merge(read_layers(source, image), source.limits)
+
+
+def visit(source: ImageSource, visitor: Visitor, image: Image | None = None) -> Tree:
+    """Read all layers once, show each distinct content once, and return the merged tree."""
+    seen: set[bytes] = set()
+
+    def visit_once(entry: FileEntry, content: Content) -> None:
+        digest = bytes.fromhex(content.sha256)
+        if digest not in seen:
+            seen.add(digest)
+            visitor(entry, content)
+
+    return merge(read_layers(source, image, visit_once), source.limits)
+
+
+def merge(layers: Iterable[LayerTree], limits: Limits = DEFAULT_LIMITS) -> Tree:
+    """Lay the layers on each other, base first, as overlayfs does."""
+    return _Merger(list(layers), limits).merge()
+
+
+class _Merger:
+    def __init__(self, trees: list[LayerTree], limits: Limits) -> None:
+        self._trees = trees
+        self._by_index = {tree.layer.index: tree for tree in trees}
+        self._table = Table(Workspace(limits.memory_entries))
+        self._recovered: list[RecoveredFile] = []
+        self._anomalies: list[Anomaly] = []
+        self._counts = {tree.layer.index: dict.fromkeys(ChangeKind, 0) for tree in trees}
+
+    def merge(self) -> Tree:
+        resolve_links(self._trees, self._note_dangling)
+        for history in replay(self._trees, self._note_shadowed):
+            if history.final is not None:
+                self._table.append(history.final._replace(flags=0, sequence=0))
+            for layer, change in history.changes:
+                self._counts[layer][change.kind] += 1
+            for entry, layer in history.deleted:
+                self._recover(entry, layer)
+        self._table.freeze()
+        tree = Tree(self._table)
+        tree.recovered = tuple(self._recovered)
+        tree.layers = tuple(map(self._summarize, self._trees))
+        tree.hidden = tuple((item.layer.index, hidden) for item in self._trees for hidden in item.hidden)
+        tree.anomalies = tuple(self._anomalies)
+        return tree
+
+    def _note_dangling(self, layer: int, path: bytes) -> None:
+        message = f"{show_path(path)} is a hard link to something that no layer has"
+        self._anomalies.append(Anomaly("dangling-hard-link", message, path=path, layer=layer))
+
+    def _note_shadowed(self, row: Row) -> None:
+        entry = unpack(row)
+        message = f"{show_path(entry.path)} stands twice in one layer; the later one counts"
+        self._anomalies.append(Anomaly("duplicate-member", message, path=entry.path, layer=row.layer))
+        if entry.type is EntryType.FILE:
+            self._recover(entry, row.layer)
+
+    def _recover(self, entry: FileEntry, deleted_in: int) -> None:
+        if len(self._recovered) < _MAX_RECOVERED:
+            tree = self._by_index[entry.layer]
+            self._recovered.append(RecoveredFile(entry, deleted_in, tree.diff_id, tree.layer.created_by))
+
+    def _summarize(self, tree: LayerTree) -> LayerSummary:
+        layer = tree.layer
+        counts = self._counts[layer.index]
+        return LayerSummary(
+            layer.index,
+            tree.diff_id,
+            tree.digest,
+            layer.size_bytes,
+            tree.members,
+            counts[ChangeKind.ADDED],
+            counts[ChangeKind.MODIFIED],
+            counts[ChangeKind.DELETED],
+            layer.created_by,
+        )
+
+
+def iterate_layer_changes(trees: Iterable[LayerTree]) -> Iterator[tuple[int, Change]]:
+    """Yield (layer, change) for everything that each layer did to those below, in the order of paths."""
+    trees = list(trees)
+    resolve_links(trees, lambda _layer, _path: None)
+    for history in replay(trees):
+        yield from history.changes
+
+
+def compare(a: Tree, b: Tree) -> tuple[Change, ...]:
+    """Return the changes from *a* to *b* in the order of paths."""
+    return tuple(iterate_changes(a, b))
+
+
+def open_content(source: ImageSource, image: Image, entry: FileEntry) -> Content:
+    """Read a regular file's content again, by digest, from the layer that holds it. The caller closes it.
+
+    Raises:
+        ArchiveError: the layer has no such content.
+    """
+    layer = next((layer for layer in image.layers if layer.index == entry.layer), None)
+    members: Iterable[tuple[object, MemberContent]] = ()
+    if layer is not None and entry.type is EntryType.FILE:
+        members = (
+            pair
+            for pair in source.read_members(layer)
+            if pair[0].size_bytes == entry.size_bytes and not pair[0].hard_link
+        )
+    for _, content in members:
+        held = spool_content(content, source.limits.memory_content_bytes)
+        if held.sha256 == entry.sha256:
+            return held
+        held.close()
+    raise ArchiveError(f"the content of {show(entry.path)} is not in layer {entry.layer}")
