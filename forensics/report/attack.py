@@ -6,9 +6,9 @@ container's evidence can show are listed; an id that is not listed is reported u
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from forensics.model import Finding
+from forensics.model import EvidenceRef, Finding, TimelineEvent
 from forensics.report.document import TacticStory, TechniqueUse
 
 ATTACK_VERSION = "17.1"
@@ -223,8 +223,8 @@ def name_technique(technique: str) -> str:
     return f"{parent[0]}: {known[0]}" if parent and "." in technique else known[0]
 
 
-def tell_story(findings: Iterable[Finding]) -> tuple[TacticStory, ...]:
-    """Group findings by tactic, in life-cycle order; findings are numbered from 1.
+def tell_story(findings: Sequence[Finding], timeline: Iterable[TimelineEvent]) -> tuple[TacticStory, ...]:
+    """Group findings by tactic in life-cycle order, techniques by first sign; findings are numbered from 1.
 
     A technique that serves several tactics is told once, under its first one, so that a count is a count.
     """
@@ -233,10 +233,38 @@ def tell_story(findings: Iterable[Finding]) -> tuple[TacticStory, ...]:
         for technique in finding.attack:
             _, tactics = TECHNIQUES.get(technique, ("", (OTHER,)))
             uses.setdefault(tactics[0], {}).setdefault(technique, []).append(number)
-    return tuple(_tell_tactic(key, uses[key]) for key in (*TACTICS, OTHER) if key in uses)
+    times = _date_findings(findings, timeline)
+    return tuple(_tell_tactic(key, uses[key], times) for key in (*TACTICS, OTHER) if key in uses)
 
 
-def _tell_tactic(tactic: str, uses: dict[str, list[int]]) -> TacticStory:
+def _tell_tactic(tactic: str, uses: dict[str, list[int]], times: dict[int, str]) -> TacticStory:
     tactic_id, name = TACTICS.get(tactic, ("", OTHER))
-    techniques = (TechniqueUse(key, name_technique(key), tuple(numbers)) for key, numbers in sorted(uses.items()))
-    return TacticStory(tactic_id, name, tuple(techniques))
+    rows = []
+    for technique, numbers in uses.items():
+        first_at = min((times[number] for number in numbers if number in times), default="")
+        rows.append(TechniqueUse(technique, name_technique(technique), tuple(numbers), first_at))
+    rows.sort(key=lambda row: (not row.first_at, row.first_at, row.id))
+    return TacticStory(tactic_id, name, tuple(rows))
+
+
+def _date_findings(findings: Iterable[Finding], timeline: Iterable[TimelineEvent]) -> dict[int, str]:
+    """Return by finding number the earliest undoubted event that shares a process or a path with it."""
+    seen: dict[object, str] = {}
+    for event in timeline:
+        if event.evidence is None or event.doubt:
+            continue
+        for key in _keys(event.evidence):
+            seen[key] = min(seen.get(key, event.at), event.at)
+    times = {}
+    for number, finding in enumerate(findings, start=1):
+        known = [seen[key] for ref in finding.evidence for key in _keys(ref) if key in seen]
+        if known:
+            times[number] = min(known)
+    return times
+
+
+def _keys(ref: EvidenceRef) -> Iterator[object]:
+    if ref.pid is not None:
+        yield ref.pid
+    if ref.path:
+        yield ref.path.lstrip(b"/")

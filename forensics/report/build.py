@@ -37,7 +37,7 @@ def build(case: Case, analysis: Analysis) -> Report:
         analysis=analysis,
         containment=read_containment(evidence, entries),
         steps=read_steps(entries, masker),
-        story=tell_story(analysis.findings),
+        story=tell_story(analysis.findings, analysis.timeline),
         processes=read_processes(evidence, analysis.findings, masker),
         connections=read_connections(evidence),
         settings=read_settings(evidence),

@@ -58,11 +58,12 @@ class ContainmentFacts:
 
 @dataclass(frozen=True, slots=True)
 class TechniqueUse:
-    """One ATT&CK technique of the story, and the findings (their numbers) that show it."""
+    """One ATT&CK technique of the story, the numbers of the findings that show it, and its first sign ("": undated)."""
 
     id: str
     name: str
     findings: tuple[int, ...]
+    first_at: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from forensics.model import JsonObject
 from forensics.report.document import Exposure
 from forensics.report.fields import EvidenceReader, object_at, objects_at, strings_at, text_at
+from forensics.report.settings import ENGINE_SOCKETS
 
 NEIGHBOUR_KINDS = ("blast-radius", "neighbours-containers")
 
@@ -87,7 +88,16 @@ def _read_mounts(document: JsonObject, item: str, others: dict[tuple[str, str], 
         name = text_at(mount, "Name") if is_volume else text_at(mount, "Source")
         access = "read-only" if mount.get("RW") is False else "writable"
         detail = f"{text_at(mount, 'Destination')} ({access})"
-        yield Exposure(kind, name, detail, tuple(sorted(others.get((kind, name), ()))), item)
+        reached = {*others.get((kind, name), ()), *_reach(name)}
+        yield Exposure(kind, name, detail, tuple(sorted(reached)), item)
+
+
+def _reach(source: str) -> Iterator[str]:
+    """Say what a host path stands for beyond itself."""
+    if source.endswith(ENGINE_SOCKETS):
+        yield "every container and the host, through the engine"
+    elif source == "/":
+        yield "the whole host"
 
 
 def _read_namespaces(document: JsonObject, item: str) -> Iterator[Exposure]:

@@ -11,9 +11,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound
 from markupsafe import Markup
 
 from forensics import __version__
@@ -47,9 +48,18 @@ def render_html(report: Report, lang: str = "en", *, templates: Path | None = No
         UsageError: there is no such language, or a replaced template is broken.
     """
     folders = (*([templates] if templates else []), find_resource_dir("templates"))
-    environment = _make_environment(folders)
-    environment.globals["_"] = make_translator(lang, folders)
+    environment = _make_environment(folders, lang)
     style, script = _read_asset(environment, "report.css"), _read_asset(environment, "report.js")
+    try:
+        return _render(environment, report, lang, style, script)
+    except TemplateError as error:
+        where = f"{getattr(error, 'filename', None) or 'a template'}, line {getattr(error, 'lineno', '?')}"
+        raise UsageError(
+            f"a report template does not work: {error} ({where})", hint="correct it, or leave it out"
+        ) from error
+
+
+def _render(environment: Environment, report: Report, lang: str, style: str, script: str) -> str:
     return environment.get_template(PAGE).render(
         lang=lang,
         style=Markup(style),  # noqa: S704 - our own file, never evidence
@@ -60,7 +70,9 @@ def render_html(report: Report, lang: str = "en", *, templates: Path | None = No
     )
 
 
-def _make_environment(folders: tuple[Path, ...]) -> Environment:
+@lru_cache(maxsize=8)
+def _make_environment(folders: tuple[Path, ...], lang: str) -> Environment:
+    """Return the templates of *folders*; kept, because compiling them costs more than rendering (changes reload)."""
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         autoescape=True,
@@ -71,6 +83,7 @@ def _make_environment(folders: tuple[Path, ...]) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(FILTERS)
+    environment.globals["_"] = make_translator(lang, folders)
     return environment
 
 

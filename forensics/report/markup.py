@@ -18,6 +18,7 @@ from forensics.text import show
 _CELL = 320
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$")
 _DEFANGED = frozenset({"ipv4", "ipv6", "domain", "url", "email"})
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KILO = 1000
 
 
@@ -81,6 +82,12 @@ def digest(value: str) -> Markup:
     return Markup('<code class="digest">') + Markup("<wbr>").join(map(show, groups)) + Markup("</code>")
 
 
+def short(value: str) -> Markup:
+    """Return the first twelve digits of a digest; anything else as evidence text."""
+    hexadecimal = value.rpartition(":")[2]
+    return hostile(hexadecimal[:12] if _DIGEST.match(hexadecimal) else value, 24)
+
+
 def defang(indicator: Indicator) -> str:
     """Return the indicator so that no mail reader or chat makes a link of it."""
     value = indicator.value
@@ -102,5 +109,6 @@ FILTERS: dict[str, Callable[..., object]] = {
     "number": number,
     "seconds": seconds,
     "digest": digest,
+    "short": short,
     "defang": defang,
 }

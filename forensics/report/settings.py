@@ -24,7 +24,7 @@ _DANGEROUS_CAPABILITIES = {
     "SYSLOG": "reads kernel addresses",
 }
 _SENSITIVE = ("/etc", "/root", "/proc", "/sys", "/dev", "/boot", "/home", "/run", "/var/run", "/var/lib/docker", "/lib")
-_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
+ENGINE_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
 _HOST_NAMESPACES = (
     ("NetworkMode", "network namespace", "sees and uses the host's interfaces and loopback services"),
     ("PidMode", "process namespace", "sees and can signal every process of the host"),
@@ -99,7 +99,7 @@ def _judge_mounts(document: JsonObject) -> Iterator[tuple[str, str, str]]:
 
 
 def _judge_source(source: str, writable: bool) -> str:
-    if source.endswith(_SOCKETS):
+    if source.endswith(ENGINE_SOCKETS):
         return "controls the engine: can start a container that owns the host"
     if source == "/":
         return "the whole file system of the host"

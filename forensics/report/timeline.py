@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from forensics.model import TimelineEvent
 
-LEFT, WIDTH, LANE = 150, 1000, 34
+LEFT, WIDTH, LANE = 140, 840, 32
 _BINS = 160
 _MOST_LANES = 9
 _DOMINANT_GAP = 4.0
-_TALLEST = 24.0
+_TALLEST = 23.0
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
 _LONG_STEP = 2592000
 _TICKS = 8
@@ -57,6 +57,7 @@ class Tick:
 class Chart:
     """The chart; ``events`` are those inside its window, ``earlier`` counts those before it."""
 
+    left: int
     width: int
     height: int
     day: str
@@ -75,14 +76,16 @@ def draw_timeline(events: Sequence[TimelineEvent]) -> Chart:
     inside = dated[start:]
     undated = len(events) - len(dated)
     if not inside:
-        return Chart(LEFT + WIDTH, 0, "", (), (), (), 0, undated)
+        return Chart(LEFT, LEFT + WIDTH, 0, "", (), (), (), 0, undated)
     first, last = inside[0][0], inside[-1][0]
     span = max(last - first, 1.0)
     lanes = _draw_lanes(inside, first, span)
     height = len(lanes) * LANE + 34
     day = datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%d")
     ticks = _draw_ticks(first, span)
-    return Chart(LEFT + WIDTH + 20, height, day, lanes, ticks, tuple(event for _, event in inside), start, undated)
+    return Chart(
+        LEFT, LEFT + WIDTH + 20, height, day, lanes, ticks, tuple(event for _, event in inside), start, undated
+    )
 
 
 def parse_time(text: str) -> float | None:
