@@ -60,9 +60,9 @@ class Case(CaseView):
             location=read_location(root.absolute(), engine.get("id")),
             tool=read_tool(engine.get("version")),
         )
-        self._door = Door(root, writer)
+        self.door = Door(root, writer)
         key = acquire_lock(root / LOG_NAME, wait) if lock else None
-        self._finalizer = weakref.finalize(self, _close, self._door, key)
+        self._finalizer = weakref.finalize(self, _close, self.door, key)
 
     @classmethod
     def create(  # noqa: PLR0913 - the facts of a new case, all by name
@@ -131,7 +131,7 @@ class Case(CaseView):
         from forensics.evidence.recover import recover  # noqa: PLC0415 - only an existing case can need it
 
         case = cls(root, document, actor=actor, clock=read_clock(), lock=True, wait=wait_seconds)
-        recover(case._door)
+        recover(case.door)
         return case
 
     def __enter__(self) -> Self:
@@ -148,30 +148,30 @@ class Case(CaseView):
     @property
     def authority(self) -> Authority:
         """Under which authority entries are made from now on; a playbook sets it for each of its steps."""
-        return self._door.writer.authority
+        return self.door.writer.authority
 
     @authority.setter
     def authority(self, authority: Authority) -> None:
-        self._door.writer = replace(self._door.writer, authority=authority)
+        self.door.writer = replace(self.door.writer, authority=authority)
 
     @property
     def clock(self) -> Clock:
         """What the time stamps of new entries rest on; the collector of the clock sets what it measured."""
-        return self._door.writer.clock
+        return self.door.writer.clock
 
     @clock.setter
     def clock(self, clock: Clock) -> None:
-        self._door.writer = replace(self._door.writer, clock=clock)
+        self.door.writer = replace(self.door.writer, clock=clock)
 
     @property
     def actor(self) -> Actor:
         """Who acts."""
-        return self._door.writer.actor
+        return self.door.writer.actor
 
     @property
     def head(self) -> tuple[int, str]:
         """Number of custody entries, and the SHA-256 of the last raw line."""
-        return self._door.log.count, self._door.log.head
+        return self.door.log.count, self.door.log.head
 
     def add(  # noqa: PLR0913 - the record of an acquisition, all by name
         self,
@@ -197,17 +197,34 @@ class Case(CaseView):
         check_kind(kind)
         check_filename(filename)
         self._refuse_closed()
-        return acquire_file(self._door, draft_item(kind, source, method, attributes), chunks, filename, purpose)
+        return acquire_file(self.door, draft_item(kind, source, method, attributes), chunks, filename, purpose)
 
     def add_json(self, kind: str, document: JsonObject, *, source: str, method: str) -> EvidenceItem:
         """Add a JSON document as ``content.json``: ASCII, sorted keys; unknown encodings as lone surrogates."""
         text = json.dumps(document, ensure_ascii=True, sort_keys=True, indent=1)
         return self.add(kind, (text.encode("ascii"), b"\n"), source=source, method=method, filename="content.json")
 
+    def add_image(
+        self, chunks: Iterable[bytes], *, source: str, method: str, attributes: JsonObject | None = None
+    ) -> EvidenceItem:
+        """Stream an engine's ``save`` into an OCI image layout that ``docker load`` reads; no byte is dropped.
+
+        The item's path is the folder; its sha256 is that of the listing of its files, ``data/E....-image.sha256``.
+        Its attributes hold image ids, tags, digest and size of the whole stream, and what was wrong with it.
+
+        Raises:
+            ArchiveError: the stream ended early or is no image; what came is kept as a *failed* item.
+        """
+        from forensics.evidence.acquire import draft_item  # noqa: PLC0415 - a new case may need none
+        from forensics.evidence.snapshot import acquire_image  # noqa: PLC0415 - brings the archive reader
+
+        self._refuse_closed()
+        return acquire_image(self.door, draft_item("image", source, method, attributes), chunks)
+
     def note(self, line: LedgerLine) -> None:
         """Append one line to the completeness ledger."""
         self._refuse_closed()
-        self._door.note(line)
+        self.door.note(line)
 
     def record(  # noqa: PLR0913 - the fields of a custody entry, all by name
         self,
@@ -245,7 +262,7 @@ class Case(CaseView):
             source_altered=source_altered,
             details=details,
         )
-        return self._door.append(act, authority)
+        return self.door.append(act, authority)
 
     @contextmanager
     def activity(self, action: str, name: str, purpose: str = "") -> Generator[None]:
@@ -284,7 +301,7 @@ class Case(CaseView):
 
     def _divert(self, output: Path) -> None:
         output.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._door.divert(output)
+        self.door.divert(output)
         self._output = output
         self.writable = True
 

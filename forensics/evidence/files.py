@@ -44,7 +44,7 @@ class HashingWriter:
         self._sha512 = hashlib.sha512()
         self._size = 0
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         """Write the whole *chunk*; the digests cover what reached the file, also when the disk fills up."""
         view = memoryview(chunk)
         while view:
@@ -58,6 +58,13 @@ class HashingWriter:
     def written(self) -> Written:
         """What was written until now."""
         return Written(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
+
+
+def write_all(descriptor: int, chunk: bytes | memoryview) -> None:
+    """Write the whole *chunk*, however the system splits it."""
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def open_directory(path: Path | str, *, parent: int | None = None) -> int:
@@ -204,12 +211,13 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
     return content
 
 
-def hash_file(path: Path) -> Written:
+def hash_file(path: Path, *, sha512: bool = True) -> Written:
     """Return digests and size of a file as it is on disk now; never through a link in its last part."""
-    sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
+    digests = [hashlib.sha256(), hashlib.sha512()][: 1 + sha512]
+    size = 0
     with open_file(path) as file:
         while chunk := file.read(_READ_BYTES):
-            sha256.update(chunk)
-            sha512.update(chunk)
+            for digest in digests:
+                digest.update(chunk)
             size += len(chunk)
-    return Written(sha256.hexdigest(), sha512.hexdigest(), size)
+    return Written(digests[0].hexdigest(), digests[1].hexdigest() if sha512 else "", size)

@@ -54,7 +54,7 @@ if [ -f data/items.jsonl ]; then while IFS= read -r line; do
   printf '%s  %s\n' "$hash" "$path" >>"$tmp/want"
 done <data/items.jsonl; fi
 lines "$tmp/want" 'data/E[A-Za-z0-9/._-]*'
-sed -n 's/.*"details":{"item_line":"\([0-9a-f]*\)".*/\1/p' custody.jsonl >"$tmp/attested"
+sed -n '/"action":"acquire"/s/.*"details":{"item_line":"\([0-9a-f]*\)".*/\1/p' custody.jsonl >"$tmp/attested"
 if ! cmp -s "$tmp/lines" "$tmp/attested"; then
   if [ -z "$sealed" ] && sed '$d' "$tmp/lines" | cmp -s - "$tmp/attested"; then say 'unfinished: the last item has no custody entry'
   else bad 'data/items.jsonl and custody.jsonl do not hold the same items'; fi
