@@ -49,6 +49,8 @@ class Limits:
     """Nested OCI indexes."""
     max_anomalies: int = 200
     """Anomalies kept of one code; the rest are counted."""
+    max_extract_bytes: int = 64 * GIB
+    """Distinct content that one extraction writes."""
     memory_entries: int = 100_000
     """Entries that one tree holds in memory; beyond, the index goes to a temporary SQLite file."""
     memory_content_bytes: int = 4 * MIB
@@ -72,6 +74,38 @@ class Anomaly:
     path: bytes = b""
     layer: int | None = None
 
+
+DAMAGE = frozenset(
+    {
+        "bad-checksum",
+        "bad-digest",
+        "bad-json",
+        "bad-manifest",
+        "bad-sparse-map",
+        "compression-bomb",
+        "corrupt-compression",
+        "cyclic-index",
+        "diff-id-mismatch",
+        "digest-mismatch",
+        "document-too-large",
+        "extraction-limit",
+        "header-too-large",
+        "layer-count-mismatch",
+        "missing-blob",
+        "size-mismatch",
+        "sparse-claim",
+        "too-deep",
+        "too-many",
+        "too-many-entries",
+        "truncated-compression",
+        "truncated-header",
+        "truncated-member",
+        "unreadable",
+        "unreadable-image",
+        "zstd-window",
+    }
+)
+"""Codes of anomalies because of which something is not, or not surely, what it should be: commands end with 1."""
 
 Report = Callable[[Anomaly], None]
 
