@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from forensics.collect.context import CollectContext, collected, empty, failed
-from forensics.collect.namespace import Region, read_maps
+from forensics.collect.namespace import Region, describe_region, read_maps
 from forensics.collect.streams import peek
 from forensics.collect.treetar import Budget
 from forensics.collect.walk import explain
 from forensics.engine.host import HostProcess
 from forensics.engine.procfs import with_deadline
 from forensics.model import JsonObject, LedgerLine
-from forensics.text import from_bytes
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CHUNK_BYTES = 1 << 20
@@ -70,7 +69,7 @@ def _collect_process(context: CollectContext, dump: _Dump) -> Iterator[LedgerLin
         "pid": pid,
         "memory_item": item.id,
         "page_bytes": _PAGE,
-        "regions": [_describe(region) for region in regions],
+        "regions": [describe_region(region) for region in regions],
         "runs": dump.runs,
         "problems": dump.problems,
     }
@@ -80,18 +79,6 @@ def _collect_process(context: CollectContext, dump: _Dump) -> Iterator[LedgerLin
     if dump.problems:
         first = dump.problems[0]["reason"]
         yield failed(f"{artefact}, parts", f"{len(dump.problems)} ranges missing, the first: {first}; see {index.id}")
-
-
-def _describe(region: Region) -> JsonObject:
-    return {
-        "start": region.start,
-        "end": region.end,
-        "permissions": region.permissions,
-        "file_offset": region.file_offset,
-        "device": region.device,
-        "inode": region.inode,
-        "path": from_bytes(region.path),
-    }
 
 
 def _read_regions(dump: _Dump, regions: tuple[Region, ...]) -> Iterator[bytes]:

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensics.model import JsonObject
+from forensics.text import from_bytes
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _MOUNT_FIELDS = 10
 _MAP_FIELDS = 5
@@ -81,12 +84,25 @@ def _parse_region(line: bytes) -> Region | None:
     )  # fmt: skip
 
 
+def describe_region(region: Region) -> JsonObject:
+    """Return a region as JSON; addresses are numbers."""
+    return {
+        "start": region.start,
+        "end": region.end,
+        "permissions": region.permissions,
+        "file_offset": region.file_offset,
+        "device": region.device,
+        "inode": region.inode,
+        "path": from_bytes(region.path),
+    }
+
+
 def _unescape(field: bytes) -> bytes:
     return _OCTAL.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field)
 
 
 def _ascii(field: bytes) -> str:
-    return field.decode("utf-8", "surrogateescape")
+    return from_bytes(field)
 
 
 def read_mounts(pid: int) -> tuple[MountPoint, ...]:

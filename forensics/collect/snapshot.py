@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from forensics.collect.context import CollectContext, collected, failed
-from forensics.errors import ArchiveError, EngineError
+from forensics.errors import ArchiveError, ContainerNotFoundError, EngineError
 from forensics.evidence.custody import SourceAltered
-from forensics.model import LedgerLine
+from forensics.model import LedgerLine, Outcome
 
 _RUNNING = "taken while the container ran: files that were being written may be torn"
 _STILL = frozenset({"paused", "exited", "created", "dead"})
@@ -22,27 +22,27 @@ _RESPONSIBLE = "ir collect"
 def collect_snapshot(context: CollectContext) -> Iterator[LedgerLine]:
     """Commit with pause off (moby#10932: with it on, a frozen container would run again), save, remove the image.
 
-    The custody log has a line before the temporary image is made and one after it is gone.
+    The temporary image carries the case's id in its name, and stands in the custody log before it exists and after it
+    is gone, so that one left behind by a crash can be found.
     """
-    context.case.record("acquire", purpose="snapshot: commit to a temporary image without pausing", result="begin")
+    name = f"ir-snapshot:{context.case.id}"
+    details = {"image": name}
+    context.case.record("acquire", purpose="snapshot: commit without pausing", result="begin", details=details)
     try:
-        image_id = context.engine.commit(context.container, pause=False)
-    except EngineError as error:
-        context.case.record("error", purpose="snapshot: commit", result="failed", error=error.message)
-        yield failed("snapshot", error.message)
-        return
-    try:
-        line = _save(context, image_id)
+        line = _commit_and_save(context, name)
     finally:
-        complaint = _remove(context, image_id)
-    disturbed = f"made and removed the temporary image {image_id}; the engine's event log shows both"
-    yield replace(line, disturbed=disturbed)
-    if complaint:
-        yield failed("snapshot cleanup", f"the temporary image {image_id} is still in the engine: {complaint}")
+        complaint = _remove(context, name)
+    if line.outcome is Outcome.COLLECTED or not complaint:
+        line = replace(line, disturbed=f"made and removed the temporary image {name}; the engine's events show both")
+    yield line
+    if complaint and line.outcome is Outcome.COLLECTED:
+        yield failed("snapshot cleanup", f"the temporary image {name} is still in the engine: {complaint}")
+    yield from _check_freeze(context)
 
 
-def _save(context: CollectContext, image_id: str) -> LedgerLine:
+def _commit_and_save(context: CollectContext, name: str) -> LedgerLine:
     try:
+        image_id = context.engine.commit(context.container, pause=False, ref=name)
         item = context.case.add_image(
             context.engine.save(image_id),
             source=f"container {context.container.id}",
@@ -53,13 +53,27 @@ def _save(context: CollectContext, image_id: str) -> LedgerLine:
     return collected("snapshot", item, reason="" if context.container.status in _STILL else _RUNNING)
 
 
-def _remove(context: CollectContext, image_id: str) -> str:
+def _remove(context: CollectContext, name: str) -> str:
     """Remove the temporary image, record it, and return what went wrong, or nothing."""
-    what = f"temporary image {image_id} removed from the engine"
+    what = f"temporary image {name} removed from the engine"
+    details = {"image": name}
     try:
-        context.engine.remove_image(image_id)
+        context.engine.remove_image(name)
     except EngineError as error:
-        context.case.record("error", purpose=what, result="failed", error=error.message)
+        context.case.record("acquire", purpose=what, result="failed", error=error.message, details=details)
         return error.message
-    context.case.record("acquire", purpose=what, source_altered=SourceAltered(what, _UNAVOIDABLE, _RESPONSIBLE))
+    altered = SourceAltered(what, _UNAVOIDABLE, _RESPONSIBLE)
+    context.case.record("acquire", purpose=what, source_altered=altered, details=details)
     return ""
+
+
+def _check_freeze(context: CollectContext) -> Iterator[LedgerLine]:
+    """Say so if a container that was frozen is not any more."""
+    if context.container.status != "paused":
+        return
+    try:
+        status = context.engine.find_container(context.container.id).status
+    except (ContainerNotFoundError, EngineError) as error:
+        status = error.message
+    if status != "paused":
+        yield failed("snapshot, freeze", f"the container was frozen before the snapshot and is not any more: {status}")

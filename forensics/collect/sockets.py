@@ -11,6 +11,12 @@ from forensics.collect.context import CollectContext, collected, empty, failed
 from forensics.engine.host import NetView, read_container_network
 from forensics.model import JsonObject, LedgerLine
 
+_INTERFACE = (
+    *("ifindex", "name", "kind", "mac", "is_up", "is_loopback", "peer_index", "addresses"),
+    *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
+)
+"""What the evidence says of an interface."""
+
 
 def collect_sockets(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep all sockets, interfaces, routes and neighbours; with host networking those of the host are among them."""
@@ -37,6 +43,7 @@ def _merge(views: tuple[NetView, ...]) -> JsonObject:
     merged: JsonObject = {"sockets": [], "interfaces": [], "routes": [], "neighbours": [], "namespaces": []}
     for view in views:
         document = view.to_document()
+        document["interfaces"] = [{key: getattr(found, key) for key in _INTERFACE} for found in view.interfaces]
         for key in ("sockets", "interfaces", "neighbours"):
             merged[key] += [{**entry, "namespace": view.inode} for entry in document.pop(key)]
         merged["routes"] += document["routes"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forensics.errors import UsageError
+from forensics.errors import RefusedError, UsageError
 from forensics.model import JsonObject, LedgerLine, Subject
 from forensics.text import show
 
@@ -42,6 +42,7 @@ def open_case_for(container: Container, root: Path, info: EngineInfo, url: str, 
     Raises:
         UsageError: the case there is about another subject.
         CaseExistsError: something that is no case is there.
+        RefusedError: the case is sealed, or another process writes to it.
     """
     from forensics.evidence.case import Case  # noqa: PLC0415 - a dry run needs no case
 
@@ -60,6 +61,9 @@ def open_case_for(container: Container, root: Path, info: EngineInfo, url: str, 
             f"the case in {root} is about {show(case.subject.name)!r}, not {show(container.name)!r}",
             hint="give another --case folder",
         )
+    if case.sealed:
+        case.close()
+        raise RefusedError(f"the case in {root} is sealed", hint="collect into a new case")
     return case
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from forensics.collect.address_maps import collect_address_maps
 from forensics.collect.blast_radius import collect_blast_radius
 from forensics.collect.changes import collect_changes
 from forensics.collect.clock import collect_clock
@@ -31,6 +32,7 @@ COLLECTORS = (
     Collector("packet-filter", 15, collect_packet_filter, "packet-filter rules of its network namespaces", _LIVE),
     Collector("processes", 20, collect_processes, "process table as the host sees it", _LIVE),
     Collector("engine-top", 25, collect_engine_top, "process table as the engine tells it", frozenset({Need.RUNNING})),
+    Collector("maps", 28, collect_address_maps, "what is mapped where in every process", _LIVE),
     Collector("executables", 30, collect_executables, "what runs, deleted and memory-only files included", _LIVE),
     Collector("deleted-files", 35, collect_deleted_files, "files without a name that are still held", _LIVE),
     Collector("memory", 40, collect_memory, "present pages of every process", _LIVE, optional=True),

@@ -31,7 +31,7 @@ _ENGINE_MOUNTS = frozenset({b"/", b"/etc/hosts", b"/etc/hostname", b"/etc/resolv
 _WITHOUT_CONTENT = frozenset(
     {
         *("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "pstore"),
-        *("bpf", "nsfs", "devtmpfs", "ramfs", "binfmt_misc", "configfs", "hugetlbfs", "efivarfs", "selinuxfs"),
+        *("bpf", "nsfs", "devtmpfs", "ramfs", "tmpfs", "binfmt_misc", "configfs", "hugetlbfs", "efivarfs", "selinuxfs"),
     }
 )
 
@@ -44,11 +44,26 @@ def collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
     table = _read_table(context)
     for mount in mounts:
         yield from _collect_one(context, mount, table.get(os.fsencode(mount.destination)))
+    if context.info.is_local and context.container.is_running:
+        yield from _name_others(context)
+
+
+def _name_others(context: CollectContext) -> Iterator[LedgerLine]:
+    """Name every mount with content, in any mount namespace of the container, that inspect does not tell."""
     known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
-    for path, seen in table.items():
-        if path not in known and seen.type not in _WITHOUT_CONTENT and seen.type != "tmpfs":
-            reason = f"a {seen.type} file system that inspect does not name: recorded in 'mounts', not copied"
-            yield failed(f"mount {show_path(path)}", reason)
+    named: set[tuple[str, bytes, bytes]] = set()
+    for pids in context.mount_namespaces.values():
+        try:
+            mounts = read_mounts(pids[0])
+        except OSError:  # ended since; 'mounts' has the line
+            continue
+        for mount in mounts:
+            identity = (mount.device, mount.root, mount.path)
+            if mount.path in known or mount.type in _WITHOUT_CONTENT or identity in named:
+                continue
+            named.add(identity)
+            reason = f"a {mount.type} file system that inspect does not name: recorded in 'mounts', not copied"
+            yield failed(f"mount {show_path(mount.path)}", reason)
 
 
 def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:

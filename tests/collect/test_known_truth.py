@@ -109,6 +109,7 @@ def test_raw_and_packet_sockets_have_their_owner(found: Collected) -> None:
 def test_interfaces_and_routes(found: Collected) -> None:
     document = found.document("sockets")
     assert {entry["name"] for entry in document["interfaces"]} >= {"lo", "eth0"}
+    assert all(entry["ifindex"] and entry["namespace"] for entry in document["interfaces"])
     assert any(route.startswith("default via ") for route in document["routes"])
 
 
@@ -210,7 +211,7 @@ def test_events_know_the_start_but_not_our_snapshot(found: Collected) -> None:
 
 def test_the_snapshot_disturbs_and_says_so(found: Collected) -> None:
     line = found.line("snapshot")
-    assert line.disturbed.startswith("made and removed the temporary image sha256:")
+    assert line.disturbed.startswith("made and removed the temporary image ir-snapshot:IR-")
     altered = [entry.source_altered for entry in found.case.custody() if entry.source_altered]
     assert len(altered) == 1
     assert found.case.find("image")[0].size_bytes > 0
