@@ -7,8 +7,9 @@ them. Times are UTC; units stand in the names. Nothing here does input or output
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 from typing import Any
+
+from forensics.frozen import dataclass, field
 
 JsonObject = dict[str, Any]
 """A decoded JSON object; only at the edges, where a document is read or written."""

@@ -7,7 +7,8 @@ parameters everything that its inverse needs, so that the custody log alone is e
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from typing import NamedTuple
 
 from forensics.engine.base import NetworkAttachment
 from forensics.errors import CaseError
@@ -26,8 +27,7 @@ class ActionKind(enum.StrEnum):
     DESTROY_SOCKETS = "destroy-sockets"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One reversible change: what it does, what undoes it, what must hold before, and who else feels it."""
 
     id: str
@@ -36,15 +36,14 @@ class Action:
     inverse: str
     precondition: str
     affects: tuple[str, ...] = ()
-    parameters: JsonObject = field(default_factory=dict)
+    parameters: JsonObject = {}  # noqa: RUF012 - never changed; an action is frozen
 
     def to_document(self) -> JsonObject:
         """Return the JSON form, which :func:`parse_action` reads."""
-        return asdict(self) | {"kind": str(self.kind), "affects": list(self.affects)}
+        return self._asdict() | {"kind": str(self.kind), "affects": list(self.affects)}
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be done to one container, in order, and what the operator should know before."""
 
     container_id: str
@@ -62,8 +61,7 @@ class Plan:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class IsolationOptions:
+class IsolationOptions(NamedTuple):
     """What the operator, or the playbook's contain step, asked for."""
 
     freeze: bool = True

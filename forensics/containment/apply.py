@@ -177,7 +177,7 @@ def _on_link(action: Action, footprint: Footprint, change: Callable[[Netlink, in
         if use.inode != wanted or not use.is_exclusive:
             continue
         with Namespace(use.path) as namespace:
-            if any(link.index == index and link.mac == mac for link in namespace.read().interfaces):
+            if any(link.ifindex == index and link.mac == mac for link in namespace.read().interfaces):
                 change(namespace.netlink, int(index))
                 return ""
     return "the interface is gone"

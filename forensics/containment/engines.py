@@ -33,14 +33,13 @@ def open_containment_engine(url: str = "") -> Iterator[ContainmentEngine]:
 
 def describe_engine(engine: ContainmentEngine) -> JsonObject:
     """Return what a case's own document says of the engine; the cheap part, the rest is collected later."""
-    document: JsonObject = {"url": engine.url}
-    if isinstance(engine, WireEngine):
-        version = engine.version()
-        document |= {
-            "name": "podman" if "podman" in str(version.get("Components")).lower() else "docker",
-            "version": str(version.get("Version") or ""),
-            "api_version": str(version.get("ApiVersion") or ""),
-            "os": str(version.get("Os") or ""),
-            "kernel": str(version.get("KernelVersion") or ""),
-        }
-    return document
+    if not isinstance(engine, WireEngine):
+        return {"url": engine.url}
+    server, api_version = engine.identity
+    name, _, version = server.partition(" ")[0].partition("/")
+    return {
+        "url": engine.url,
+        "name": {"docker": "docker", "libpod": "podman"}.get(name.lower(), name),
+        "version": version,
+        "api_version": api_version,
+    }

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from forensics.containment.actions import Action, ActionKind, IsolationOptions, Plan, parse_recorded_attachment
+from forensics.containment.actions import ActionKind, IsolationOptions, Plan
 from forensics.containment.apply import apply_action
 from forensics.containment.journal import Journal, Performed
-from forensics.containment.plan import Scene, number_actions, plan_isolation, plan_leftovers
+from forensics.containment.plan import Scene, number_actions, plan_isolation
 from forensics.containment.pointers import remember
-from forensics.containment.probe import EchoProbe
-from forensics.containment.prove import Observation, Probes, Proof, prove
-from forensics.containment.scene import capture, find_engine_namespace, look
-from forensics.errors import EngineError
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:
+    from forensics.containment.cutting import Cutting
     from forensics.containment.port import ContainmentEngine
-    from forensics.engine.base import NetworkAttachment
+    from forensics.containment.prove import Proof
     from forensics.evidence.case import Case
 
-_PROBE_SECONDS = 0.02
-_ROUNDS = 3
 _FIRST_KINDS = frozenset({ActionKind.FREEZE, ActionKind.RESTART_POLICY})
 
 
-@dataclass(frozen=True, slots=True)
-class ContainmentResult:
+class ContainmentResult(NamedTuple):
     """What was done and whether it is proved; the document's shape is ``ir.containment/1``."""
 
     container_id: str
@@ -84,115 +78,53 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
     plan = Plan(plan.container_id, plan.container_name, number_actions(plan.actions, first), plan.warnings)
     journal.write_plan(plan, options.reason)
     remember(scene.container.id, scene.container.name, case.root)
-    work = _Work(engine, scene, journal, options)
-    with contextlib.closing(work.probe):
-        work.run([action for action in plan.actions if action.kind in _FIRST_KINDS])
-        work.capture()
-        work.run([action for action in plan.actions if action.kind not in _FIRST_KINDS])
-        proof = work.prove()
+    with _Ahead(engine, scene, journal, options) as ahead:
+        guarded = _guard(engine, scene, journal, plan)
+    with contextlib.closing(ahead.cutting()) as cutting:
+        cutting.capture()
+        cutting.run([action for action in plan.actions if action.kind not in _FIRST_KINDS])
+        proof = cutting.prove()
     return ContainmentResult(
         container_id=scene.container.id,
         container_name=scene.container.name,
         case=case.root,
-        performed=tuple(work.performed),
+        performed=(*guarded, *cutting.performed),
         proof=proof,
         warnings=plan.warnings,
         seconds=time.monotonic() - started,
     )
 
 
-class _Work:
-    """One run of isolation: what was done so far, and what was seen."""
-
-    def __init__(self, engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> None:
-        self.performed: list[Performed] = []
-        self.probe = EchoProbe(find_engine_namespace(engine.url))
-        self._engine = engine
-        self._before = scene
-        self._journal = journal
-        self._options = options
-        self._asked: tuple[str, ...] = ()
-        self._answered: tuple[str, ...] = ()
-
-    def run(self, actions: list[Action]) -> None:
-        for action in actions:
-            self.performed.append(self._journal.perform(action, self._change(action, self._before)))
-
-    def capture(self) -> None:
-        """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works."""
-        self._asked = tuple(
-            address
-            for attachment in self._before.container.networks
-            for address in (attachment.ipv4, attachment.ipv6)
-            if address
-        )
-        self.probe.send(self._asked)
-        self._before = look(self._engine, self._before.container)
-        self._journal.write_capture(capture(self._before))
-        self._answered = self.probe.collect(_PROBE_SECONDS)
-
-    def prove(self) -> Proof:
-        """Look at what is left, cut that too, and decide."""
-        self.probe.send(self._answered)
-        after = self._look_again()
-        for _ in range(_ROUNDS):
-            rest = list(self._plan_rest(after))
-            if not rest:
-                break
-            for action in number_actions(rest, self._journal.count_actions() + 1):
-                self.performed.append(self._journal.perform(action, self._change(action, after)))
-            self.probe.send(self._answered)
-            after = self._look_again()
-        proof = prove(self._observe(after))
-        self._journal.write_proof("proof", proof.document, succeeded=proof.proved, reasons=proof.reasons)
-        return proof
-
-    def _change(self, action: Action, scene: Scene) -> Callable[[], str]:
-        return lambda: apply_action(action, self._engine, scene.container, scene.footprint)
-
-    def _look_again(self) -> Scene:
-        return look(self._engine, self._engine.find_container(self._before.container.id))
-
-    def _plan_rest(self, after: Scene) -> Iterator[Action]:
-        yield from plan_leftovers(after, self._known_attachments())
-        held = any(snapshot.established for _, snapshot in after.own)
-        tried = any(done.action.kind is ActionKind.DESTROY_SOCKETS for done in self.performed)
-        if held and not tried and after.container.status != "paused":
-            yield Action(
-                "",
-                ActionKind.DESTROY_SOCKETS,
-                effect="abort the connections that outlived the cut, so that none resumes",
-                inverse="none: both ends have to connect anew",
-                precondition="the container is not frozen",
-            )
-
-    def _known_attachments(self) -> tuple[NetworkAttachment, ...]:
-        """Every attachment that was ever cut in this case: an interface of it may turn up late."""
-        return self._before.container.networks + tuple(
-            parse_recorded_attachment(action.parameters["attachment"])
-            for action in self._journal.read_open()
-            if action.kind is ActionKind.DISCONNECT
-        )
-
-    def _observe(self, after: Scene) -> Observation:
-        kinds = {action.kind for action in self._journal.read_open()}
-        answered = self.probe.collect(_PROBE_SECONDS) if self._answered else ()
-        return Observation(
-            before=self._before,
-            after=after,
-            probes=Probes(self._answered, answered, self._asked, self.probe.problem),
-            want_frozen=self._options.freeze,
-            is_filtered=_is_filtered(after),
-            is_disconnected=not after.sharing or self._options.cut_sharing or ActionKind.DISCONNECT in kinds,
-        )
+def _guard(engine: ContainmentEngine, scene: Scene, journal: Journal, plan: Plan) -> list[Performed]:
+    return [
+        journal.perform(action, partial(apply_action, action, engine, scene.container, scene.footprint))
+        for action in plan.actions
+        if action.kind in _FIRST_KINDS
+    ]
 
 
-def _is_filtered(scene: Scene) -> bool:
-    if scene.footprint.group is None or not scene.shares_network:
-        return False
-    from forensics.engine.cgroup_filter import is_attached  # noqa: PLC0415 - only for shared networks
+class _Ahead:
+    """Loads and opens what comes after the freeze while the engine is busy with it; that saves a tenth of the time."""
 
-    try:
-        return is_attached(scene.footprint.group)
-    except EngineError:
-        return False
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - handed on as they are to Cutting
+        self._arguments = arguments
+        self._cutting: Cutting | None = None
+        self._thread = threading.Thread(target=self._prepare)
+
+    def __enter__(self) -> _Ahead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def cutting(self) -> Cutting:
+        """Return what was prepared; what went wrong in the thread goes wrong here, once more and visibly."""
+        if self._cutting is None:
+            self._prepare()
+        return cast("Cutting", self._cutting)
+
+    def _prepare(self) -> None:
+        from forensics.containment.cutting import Cutting  # noqa: PLC0415 - the very point of this class
+
+        self._cutting = Cutting(*self._arguments)

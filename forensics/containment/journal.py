@@ -7,8 +7,7 @@ process may have been killed between the change and the record of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forensics.containment.actions import Action, Plan, parse_action
 from forensics.errors import IrError
@@ -21,8 +20,7 @@ _ACTION = "containment"
 _METHOD = "ir containment"
 
 
-@dataclass(frozen=True, slots=True)
-class Performed:
+class Performed(NamedTuple):
     """How one action ended; ``error`` is empty where it was done."""
 
     action: Action

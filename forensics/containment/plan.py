@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forensics.containment.actions import Action, ActionKind, IsolationOptions, Plan, attachment_to_document
 from forensics.engine.base import Container, NetworkAttachment
@@ -25,8 +24,7 @@ _ENGINE_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
 _REMOVABLE = frozenset({"veth", "macvlan", "ipvlan"})
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(NamedTuple):
     """What the host and the engine say of the container before anything is changed."""
 
     container: Container
@@ -43,7 +41,11 @@ class Scene:
     def shares_network(self) -> bool:
         """Whether some process of it stands in a namespace that others use too (host network, ``container:X``)."""
         mode = self.container.network_mode
-        return mode == "host" or mode.startswith("container:") or len(self.own) < len(self.snapshots)
+        return (
+            mode == "host"
+            or mode.startswith("container:")
+            or not all(use.is_exclusive for use in self.footprint.namespaces)
+        )
 
 
 def plan_isolation(scene: Scene, options: IsolationOptions) -> Plan:
@@ -59,13 +61,13 @@ def plan_isolation(scene: Scene, options: IsolationOptions) -> Plan:
 
 def number_actions(actions: Iterable[Action], start: int = 1) -> tuple[Action, ...]:
     """Give the actions their ids, ``A01`` onwards."""
-    return tuple(replace(action, id=f"A{number:02d}") for number, action in enumerate(actions, start))
+    return tuple(action._replace(id=f"A{number:02d}") for number, action in enumerate(actions, start))
 
 
 def order_attachments(scene: Scene) -> tuple[NetworkAttachment, ...]:
     """Return the attachments in the order in which the container got them, told by the interface indexes."""
     index_of = {
-        key: interface.index
+        key: interface.ifindex
         for _, snapshot in scene.snapshots
         for interface in snapshot.interfaces
         for key in (interface.mac, *(address.partition("/")[0] for address in interface.addresses))
@@ -157,7 +159,7 @@ def _plan_disconnects(scene: Scene, options: IsolationOptions) -> Iterator[Actio
 def _cut_interface(use: NamespaceUse, interface: Interface, known: set[str]) -> Action:
     parameters = {
         "namespace": use.inode,
-        "index": interface.index,
+        "index": interface.ifindex,
         "name": interface.name,
         "mac": interface.mac,
         "interface_kind": interface.kind,

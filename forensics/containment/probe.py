@@ -18,6 +18,9 @@ from forensics.errors import EngineError
 _ECHO_V4, _ECHO_V6 = (8, 0), (128, 129)
 _TOKEN_BYTES = 16
 _RECEIVE_BYTES = 2048
+_LONGEST_SECONDS = 0.1
+_SHORTEST_SECONDS = 0.01
+_PATIENCE = 20
 
 
 class EchoProbe:
@@ -30,6 +33,7 @@ class EchoProbe:
         self._sockets: dict[int, socket.socket] = {}
         self._sent: set[str] = set()
         self._sent_at = 0.0
+        self.wait_seconds = _LONGEST_SECONDS
         try:
             with Namespace(namespace_path) as namespace:
                 for family in (socket.AF_INET, socket.AF_INET6):
@@ -61,6 +65,14 @@ class EchoProbe:
             for channel in ready:
                 answered.update(self._receive(channel))
         return tuple(sorted(answered & self._sent))
+
+    def calibrate(self) -> tuple[str, ...]:
+        """Return who answers now; afterwards :attr:`wait_seconds` is twenty times as long as that took."""
+        answered = self.collect(_SHORTEST_SECONDS * 2)
+        if answered:
+            took = time.monotonic() - self._sent_at
+            self.wait_seconds = min(max(took * _PATIENCE, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+        return answered
 
     def close(self) -> None:
         """Close the sockets."""

@@ -7,8 +7,7 @@ one of a paused container. Proved means that every check below held; what could 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forensics.engine.netns import Snapshot, to_document
 from forensics.model import JsonObject
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _NO_NETWORK = frozenset({"none"})
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
+class Probes(NamedTuple):
     """Which addresses answered before and after; ``problem`` says why nobody could be asked."""
 
     before: tuple[str, ...] = ()
@@ -31,8 +29,7 @@ class Probes:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """Everything that the proof reads."""
 
     before: Scene
@@ -43,8 +40,7 @@ class Observation:
     is_disconnected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """The answer, the reasons against, and the observations it rests on."""
 
     proved: bool

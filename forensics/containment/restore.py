@@ -93,7 +93,7 @@ def _set_mac(container: Container, current: NetworkAttachment, mac: str) -> list
         with Namespace(f"/proc/{container.pid}/ns/net") as namespace:
             for interface in namespace.read().interfaces:
                 if interface.mac == current.mac:
-                    namespace.netlink.set_link(interface.index, mac=mac)
+                    namespace.netlink.set_link(interface.ifindex, mac=mac)
                     return [f"network {show(current.name)}: the hardware address was set by the host"]
     except (OSError, EngineError) as error:
         return [f"network {show(current.name)}: the hardware address could not be set ({error})"]

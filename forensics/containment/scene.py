@@ -7,36 +7,42 @@ from typing import TYPE_CHECKING
 
 from forensics.containment.plan import Scene
 from forensics.engine.footprint import Footprint, NamespaceUse, read_footprint, read_processes, read_socket_owners
-from forensics.engine.netns import Namespace, Snapshot, to_document
 from forensics.errors import EngineError
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:
     from forensics.containment.port import ContainmentEngine
     from forensics.engine.base import Container
+    from forensics.engine.netns import Snapshot
 
 
 def read_scene(engine: ContainmentEngine, ref: str) -> Scene:
-    """Return what there is before anything is changed.
+    """Return what there is before anything is changed, as far as a plan needs it.
+
+    With at most one network there is no order to find out, and the namespaces are read after the freeze only.
 
     Raises:
         ContainerNotFoundError, AmbiguousContainerError: *ref* names no container, or several.
     """
     container = engine.find_container(ref)
-    return look(engine, container)
+    return look(engine, container, deep=len(container.networks) > 1)
 
 
-def look(engine: ContainmentEngine, container: Container) -> Scene:
-    """Return what the host sees of a container now."""
+def look(engine: ContainmentEngine, container: Container, *, deep: bool = True) -> Scene:
+    """Return what the host sees of a container now; *deep* also reads what its network namespaces hold."""
     footprint = read_footprint(container)
+    if not deep:
+        return Scene(container, footprint, (), _name_sharing(engine, container, footprint))
     snapshots, problems = read_snapshots(footprint)
     if problems:
-        footprint = _with_problems(footprint, problems)
+        footprint = footprint._replace(unreadable=footprint.unreadable + problems)
     return Scene(container, footprint, snapshots, _name_sharing(engine, container, footprint))
 
 
 def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snapshot], ...], tuple[str, ...]]:
     """Return what every namespace of the footprint holds, and which could not be read and why."""
+    from forensics.engine.netns import Namespace  # noqa: PLC0415 - loaded while the engine freezes the container
+
     found, problems = [], []
     for use in footprint.namespaces:
         try:
@@ -52,6 +58,8 @@ def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snap
 
 def capture(scene: Scene) -> JsonObject:
     """Return what dies with the cut, in the words of the sockets and processes artefacts."""
+    from forensics.engine.netns import to_document  # noqa: PLC0415 - see above
+
     owners = read_socket_owners(scene.footprint.members)
     documents = [to_document(snapshot) for _, snapshot in scene.own]
     sockets = [found | {"pid": owners.get(found["inode"])} for document in documents for found in document["sockets"]]
@@ -82,6 +90,8 @@ def find_engine_namespace(url: str) -> str:
     from forensics.engine.wire import WireEngine  # noqa: PLC0415 - loaded already on the fast way
 
     with contextlib.suppress(EngineError, OSError):
+        from forensics.engine.netns import Namespace  # noqa: PLC0415 - see above
+
         path = f"/proc/{WireEngine(url.removeprefix('unix://')).peer_pid()}/ns/net"
         with Namespace(path):
             return path
@@ -106,9 +116,3 @@ def _name_sharing(engine: ContainmentEngine, container: Container, footprint: Fo
         )
     names = {other.id: other.name for other in listed}
     return tuple(sorted(names.get(other, other) for other in ids))
-
-
-def _with_problems(footprint: Footprint, problems: tuple[str, ...]) -> Footprint:
-    from dataclasses import replace  # noqa: PLC0415 - rare
-
-    return replace(footprint, unreadable=footprint.unreadable + problems)

@@ -7,8 +7,8 @@ process in it, bind one to a file, or leave the control group. So this looks at 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from forensics.engine.base import Container
 from forensics.model import JsonObject
@@ -21,8 +21,7 @@ _READ_BYTES = 1 << 20
 _ID_DIGITS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceUse:
+class NamespaceUse(NamedTuple):
     """One network namespace that the container can use; ``path`` opens it, ``foreign`` are others that live in it."""
 
     inode: int
@@ -37,8 +36,7 @@ class NamespaceUse:
         return not self.foreign
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Everything of a container that lives on this host; ``reason`` says why nothing is visible, if so.
 
     ``sharing_ids`` are the containers that stand in the namespace of its first process, ``outsiders`` processes of its
@@ -52,7 +50,7 @@ class Footprint:
     sharing_ids: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     group: Path | None = None
-    capabilities: int = field(default=0)
+    capabilities: int = 0
 
     @property
     def is_visible(self) -> bool:

@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from forensics.errors import EngineError
 
@@ -32,8 +32,7 @@ _SOCKET_ID = slice(4, 52)
 Attributes = dict[int, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class RawSocket:
+class RawSocket(NamedTuple):
     """One socket of sock_diag: the message, with the key that destroys exactly this socket."""
 
     family: int

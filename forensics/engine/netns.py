@@ -11,8 +11,8 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from forensics.engine.netlink import Attributes, Netlink, RawSocket, entered, parse_attributes
 from forensics.model import JsonObject
@@ -40,11 +40,10 @@ _ROUTE_PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")
 """Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket looks the route up and sends nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(NamedTuple):
     """One interface; ``peer_index`` is the index of its other end or parent in the namespace where that lives."""
 
-    index: int
+    ifindex: int
     name: str
     kind: str
     mac: str
@@ -63,8 +62,7 @@ class Interface:
         return self.is_loopback or (self.name in _FALLBACK_TUNNELS and not self.is_up and not self.addresses)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What a namespace held at one moment; ``routes`` leave out those of loopback."""
 
     inode: int
@@ -121,7 +119,7 @@ class Namespace:
         links = self.netlink.links()
         addresses = _group_addresses(self.netlink.addresses())
         interfaces = tuple(_parse_link(header, found, addresses) for header, found in links)
-        names = {interface.index: interface for interface in interfaces}
+        names = {interface.ifindex: interface for interface in interfaces}
         sockets = [
             found
             for protocol, _ in _PROTOCOLS
@@ -191,14 +189,14 @@ def render_socket(found: RawSocket) -> JsonObject:
 
 
 def _render_interface(interface: Interface) -> JsonObject:
-    return {name: getattr(interface, name) for name in Interface.__slots__} | {"addresses": list(interface.addresses)}
+    return interface._asdict() | {"addresses": list(interface.addresses)}
 
 
 def _parse_link(header: bytes, found: Attributes, addresses: dict[int, list[str]]) -> Interface:
     _, index, flags, _ = struct.unpack("=HiII", header[2:])
     counters = struct.unpack_from("=QQQQ", found.get(_IFLA_STATS64, b"").ljust(32, b"\0"))
     return Interface(
-        index=index,
+        ifindex=index,
         name=from_bytes(found.get(_IFLA_NAME, b"").rstrip(b"\0")),
         kind=_parse_kind(found.get(_IFLA_LINKINFO, b"")),
         mac=found.get(_IFLA_ADDRESS, b"").hex(":"),

@@ -18,7 +18,7 @@ from forensics.engine.base import Container, EngineAnswerError, NetworkAttachmen
 from forensics.engine.wire_http import NOT_AN_ENGINE, Answer, Reader, read_answer
 from forensics.errors import AmbiguousContainerError, ContainerNotFoundError, EngineError, EngineUnavailableError
 from forensics.model import JsonObject
-from forensics.text import show
+from forensics.text import from_bytes, show
 
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 _NOT_FOUND = 404
@@ -33,6 +33,7 @@ class WireEngine:
         """Keep the socket's *path*; nothing is opened yet. *timeout_seconds* bounds each request as a whole."""
         self._path = path
         self._timeout_seconds = timeout_seconds
+        self._headers: dict[bytes, bytes] = {}
 
     @property
     def url(self) -> str:
@@ -49,9 +50,14 @@ class WireEngine:
         pid: int = struct.unpack("3i", credentials)[0]
         return pid
 
-    def version(self) -> JsonObject:
-        """Return the engine's version document."""
-        return _as_object(self._call("GET", "/version"))
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Server name with version, and API version, as the headers of the last answer told.
+
+        Asking for ``/version`` makes the engine start helper programs, which takes longer than the cut.
+        """
+        server, api = (self._headers.get(name, b"") for name in (b"server", b"api-version"))
+        return from_bytes(server), from_bytes(api)
 
     def find_container(self, ref: str) -> Container:
         """Return the one container with this name, id or id prefix.
@@ -60,7 +66,7 @@ class WireEngine:
             ContainerNotFoundError: no container is called so; the hint names close ones.
             AmbiguousContainerError: an id prefix that fits several.
         """
-        answer = self._request("GET", f"/containers/{_quote(ref)}/json") if ref else Answer(_NOT_FOUND, b"{}")
+        answer = self._request("GET", f"/containers/{_quote(ref)}/json") if ref else Answer(_NOT_FOUND, b"{}", {})
         if answer.status >= _ERROR:
             self._explain_missing(ref, answer)
         return parse_container(_as_object(_decode(answer.body)))
@@ -111,7 +117,7 @@ class WireEngine:
         with contextlib.closing(self._connect()) as connection:
             try:
                 connection.sendall(head.encode("ascii") + b"\r\n" + payload)
-                return read_answer(Reader(connection, deadline))
+                answer = read_answer(Reader(connection, deadline))
             except TimeoutError as error:
                 raise EngineUnavailableError(
                     f"the engine at {show(self.url)} did not answer within {self._timeout_seconds:.0f} s",
@@ -122,6 +128,8 @@ class WireEngine:
                     f"the engine at {show(self.url)} broke the connection ({error.strerror or error})",
                     hint="see whether the daemon has just been restarted, then try again",
                 ) from error
+        self._headers = answer.headers
+        return answer
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -7,8 +7,7 @@ lengths that disagree are an error, not a choice.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from forensics.errors import EngineError
 
@@ -23,12 +22,12 @@ _MAX_CHUNK_DIGITS = 8
 _STATUS_FIELDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP response: its status and its whole, bounded body."""
+class Answer(NamedTuple):
+    """One HTTP response: its status, its whole, bounded body, and its headers by lower-case name."""
 
     status: int
     body: bytes
+    headers: dict[bytes, bytes]
 
 
 class Reader:
@@ -88,18 +87,18 @@ def read_answer(reader: Reader) -> Answer:
         if status >= 200:  # noqa: PLR2004 - RFC 9110 15.2: 1xx is interim
             break
     if status in {204, 304}:
-        return Answer(status, b"")
+        return Answer(status, b"", headers)
     length, encoding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
     if encoding is not None:
         if encoding.lower() != b"chunked" or length is not None:
             raise EngineError("the engine's answer has an ambiguous length", hint=NOT_AN_ENGINE)
-        return Answer(status, _read_chunked(reader))
+        return Answer(status, _read_chunked(reader), headers)
     if length is None:
-        return Answer(status, reader.read_rest(_MAX_BODY_BYTES))
+        return Answer(status, reader.read_rest(_MAX_BODY_BYTES), headers)
     if not length.isdigit():
         raise EngineError("the engine's answer has no valid length", hint=NOT_AN_ENGINE)
     _check_size(int(length[:20]), _MAX_BODY_BYTES)
-    return Answer(status, reader.read_exactly(int(length)))
+    return Answer(status, reader.read_exactly(int(length)), headers)
 
 
 def _parse_status(line: bytes) -> int:

@@ -1,0 +1,128 @@
+"""One run of isolation after the freeze: capture what dies, cut, look again, cut what is left, prove.
+
+Loaded while the engine is busy freezing; nothing here is needed before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from forensics.containment.actions import Action, ActionKind, IsolationOptions, parse_recorded_attachment
+from forensics.containment.apply import apply_action
+from forensics.containment.plan import Scene, number_actions, plan_leftovers
+from forensics.containment.probe import EchoProbe
+from forensics.containment.prove import Observation, Probes, Proof, prove
+from forensics.containment.scene import capture, find_engine_namespace, look
+from forensics.errors import EngineError
+
+if TYPE_CHECKING:
+    from forensics.containment.journal import Journal, Performed
+    from forensics.containment.port import ContainmentEngine
+    from forensics.engine.base import NetworkAttachment
+
+_ROUNDS = 3
+
+
+class Cutting:
+    """What was done after the freeze, and what was seen."""
+
+    def __init__(self, engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> None:
+        """Open the probe; nothing is changed, and nothing is sent yet."""
+        self.performed: list[Performed] = []
+        self._probe = EchoProbe(find_engine_namespace(engine.url))
+        self._engine = engine
+        self._before = scene
+        self._journal = journal
+        self._options = options
+        self._asked: tuple[str, ...] = ()
+        self._answered: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Close the probe."""
+        self._probe.close()
+
+    def capture(self) -> None:
+        """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works."""
+        self._asked = tuple(
+            address
+            for attachment in self._before.container.networks
+            for address in (attachment.ipv4, attachment.ipv6)
+            if address
+        )
+        self._probe.send(self._asked)
+        self._answered = self._probe.calibrate()
+        self._before = look(self._engine, self._before.container)
+        self._journal.write_capture(capture(self._before))
+
+    def run(self, actions: list[Action]) -> None:
+        """Carry out *actions*; one that fails is a result, and the next one is tried all the same."""
+        self._perform(actions, self._before)
+
+    def prove(self) -> Proof:
+        """Look at what is left, cut that too, and decide."""
+        self._probe.send(self._answered)
+        after = self._look_again()
+        for _ in range(_ROUNDS):
+            rest = list(self._plan_rest(after))
+            if not rest:
+                break
+            self._perform(list(number_actions(rest, self._journal.count_actions() + 1)), after)
+            self._probe.send(self._answered)
+            after = self._look_again()
+        proof = prove(self._observe(after))
+        self._journal.write_proof("proof", proof.document, succeeded=proof.proved, reasons=proof.reasons)
+        return proof
+
+    def _perform(self, actions: list[Action], scene: Scene) -> None:
+        for action in actions:
+            change = partial(apply_action, action, self._engine, scene.container, scene.footprint)
+            self.performed.append(self._journal.perform(action, change))
+
+    def _look_again(self) -> Scene:
+        return look(self._engine, self._engine.find_container(self._before.container.id))
+
+    def _plan_rest(self, after: Scene) -> Iterator[Action]:
+        yield from plan_leftovers(after, self._known_attachments())
+        held = any(snapshot.established for _, snapshot in after.own)
+        tried = any(done.action.kind is ActionKind.DESTROY_SOCKETS for done in self.performed)
+        if held and not tried and after.container.status != "paused":
+            yield Action(
+                "",
+                ActionKind.DESTROY_SOCKETS,
+                effect="abort the connections that outlived the cut, so that none resumes",
+                inverse="none: both ends have to connect anew",
+                precondition="the container is not frozen",
+            )
+
+    def _known_attachments(self) -> tuple[NetworkAttachment, ...]:
+        """Every attachment that was ever cut in this case: an interface of it may turn up late."""
+        return self._before.container.networks + tuple(
+            parse_recorded_attachment(action.parameters["attachment"])
+            for action in self._journal.read_open()
+            if action.kind is ActionKind.DISCONNECT
+        )
+
+    def _observe(self, after: Scene) -> Observation:
+        kinds = {action.kind for action in self._journal.read_open()}
+        answered = self._probe.collect(self._probe.wait_seconds) if self._answered else ()
+        return Observation(
+            before=self._before,
+            after=after,
+            probes=Probes(self._answered, answered, self._asked, self._probe.problem),
+            want_frozen=self._options.freeze,
+            is_filtered=_is_filtered(after),
+            is_disconnected=not after.sharing or self._options.cut_sharing or ActionKind.DISCONNECT in kinds,
+        )
+
+
+def _is_filtered(scene: Scene) -> bool:
+    if scene.footprint.group is None or not scene.shares_network:
+        return False
+    from forensics.engine.cgroup_filter import is_attached  # noqa: PLC0415 - only for shared networks
+
+    try:
+        return is_attached(scene.footprint.group)
+    except EngineError:
+        return False
