@@ -20,6 +20,8 @@ ASPECTS = ("added", "deleted", "moved", "content", "type", "target", "device", "
 """What a difference can be; ``mode``, ``owner``, ``xattrs`` and ``mtime`` alone leave the content as it was."""
 
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_MAX_LINES = 2000
+"""Lines of one side; difflib is quadratic, and the text is the attacker's."""
 _MAX_DIFF_LINES = 400
 _MAX_LINE = 400
 
@@ -133,12 +135,10 @@ def render_text_difference(difference: Difference, before: bytes, after: bytes) 
     if not (is_text(before) and is_text(after)):
         return ""
     old, new = (_split(content) for content in (before, after))
-    names = [show_path((difference.moved_from or difference.change).path), show_path(difference.path)]
-    lines = list(
-        difflib.unified_diff(
-            old, new, *(f"{side}{name}" for side, name in zip("ab", names, strict=True)), lineterm="", n=3
-        )
-    )
+    if max(len(old), len(new)) > _MAX_LINES:
+        return ""
+    old_name = "a" + show_path((difference.moved_from or difference.change).path)
+    lines = list(difflib.unified_diff(old, new, old_name, "b" + show_path(difference.path), lineterm=""))
     if len(lines) > _MAX_DIFF_LINES:
         lines = [*lines[:_MAX_DIFF_LINES], f"… {len(lines) - _MAX_DIFF_LINES} more lines"]
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forensics.archive.compare import iterate_changes
-from forensics.archive.content import MemberContent
 from forensics.archive.image import Image, ImageSource, Layer, LayerStream
 from forensics.archive.index import Row, Table, Workspace, make_key, unpack
 from forensics.archive.layerbuilder import LayerBuilder
@@ -32,6 +31,7 @@ __all__ = [
     "iterate_layer_changes",
     "merge",
     "open_content",
+    "read_contents",
     "read_layer",
     "read_layers",
     "read_tree",
@@ -198,17 +198,33 @@ def open_content(source: ImageSource, image: Image, entry: FileEntry) -> Content
     Raises:
         ArchiveError: the layer has no such content.
     """
-    layer = next((layer for layer in image.layers if layer.index == entry.layer), None)
-    members: Iterable[tuple[object, MemberContent]] = ()
-    if layer is not None and entry.type is EntryType.FILE:
-        members = (
-            pair
-            for pair in source.read_members(layer)
-            if pair[0].size_bytes == entry.size_bytes and not pair[0].hard_link
-        )
-    for _, content in members:
-        held = spool_content(content, source.limits.memory_content_bytes)
-        if held.sha256 == entry.sha256:
-            return held
-        held.close()
+    layers = [layer for layer in image.layers if layer.index == entry.layer]
+    for content in _iterate_contents(source, layers, {entry.size_bytes}) if entry.type is EntryType.FILE else ():
+        if content.sha256 == entry.sha256:
+            return content
+        content.close()
     raise ArchiveError(f"the content of {show(entry.path)} is not in layer {entry.layer}")
+
+
+def read_contents(source: ImageSource, image: Image, entries: Iterable[FileEntry], limit: int) -> dict[str, bytes]:
+    """Read the contents of regular files of at most *limit* bytes again, in one pass over their layers.
+
+    Returns them by SHA-256; what is larger, or cannot be read again, is not in the answer.
+    """
+    wanted = {entry.sha256: entry for entry in entries if entry.sha256 and entry.size_bytes <= limit}
+    numbers = {entry.layer for entry in wanted.values()}
+    layers = [layer for layer in image.layers if layer.index in numbers]
+    found = {}
+    for content in _iterate_contents(source, layers, {entry.size_bytes for entry in wanted.values()}):
+        if content.sha256 in wanted:
+            found[content.sha256] = content.read()
+        content.close()
+    return found
+
+
+def _iterate_contents(source: ImageSource, layers: Iterable[Layer], sizes: set[int]) -> Iterator[Content]:
+    """Yield the contents of *layers* that have one of *sizes*; only those are hashed."""
+    for layer in layers:
+        for member, content in source.read_members(layer):
+            if member.type is EntryType.FILE and not member.hard_link and member.size_bytes in sizes:
+                yield spool_content(content, source.limits.memory_content_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--extract", "target", type=click.Path(path_type=Path), metavar="DIR", help="Extract safely into a new folder."
 )
 @json_option
-def command(path: Path, layer: int | None, target: Path | None, as_json: bool, **choice: str | None) -> int:
+def command(path: Path, layer: int | None, target: Path | None, as_json: bool, **choice: Any) -> int:  # noqa: ANN401 - click's options
     r"""List the layers of a saved image, OCI layout, exported tar, directory or case; "-" is standard input.
 
     Digests are verified on the way. --extract writes contents under names of our own with an index beside them: no
