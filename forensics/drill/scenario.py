@@ -8,7 +8,7 @@ from pathlib import Path
 
 from forensics.drill.image import BUILD_TIME, RecipeFile, RecipeLayer
 from forensics.drill.schema import FileModel, PlantModel, ScenarioModel
-from forensics.drill.stub import build_stub
+from forensics.drill.stub import build_memory_stub, build_stub
 from forensics.errors import PlaybookError
 from forensics.playbook.compiled import read_limited
 from forensics.playbook.explain import check_model
@@ -120,6 +120,8 @@ def make_file(file: FileModel, busybox: bytes, peer: str, mtime: int = BUILD_TIM
         content, executable = busybox, True
     elif file.stub is not None:
         content, executable = build_stub(file.stub.replace(PEER, peer)), True
+    elif file.memory_stub is not None:
+        content, executable = build_memory_stub(file.memory_stub.replace(PEER, peer)), True
     mode = int(file.mode, 8) if file.mode else 0o755 if executable or file.folder else 0o644
     return RecipeFile(file.path, content, mode, file.uid, file.uid, file.target or "", file.folder, mtime)
 

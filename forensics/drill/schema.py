@@ -13,7 +13,7 @@ Mode = Annotated[str, Field(pattern=r"^0?[0-7]{3,4}$")]
 
 
 class FileModel(StrictModel):
-    """A file to put somewhere; exactly one of content, copy_of, stub, target, folder says what it is."""
+    """A file to put somewhere; exactly one of content, copy_of, stub, memory_stub, target, folder says what it is."""
 
     path: ContainerPath
     mode: Mode | None = None
@@ -21,14 +21,15 @@ class FileModel(StrictModel):
     content: Text | None = None
     copy_of: Literal["busybox"] | None = None
     stub: Text | None = None
+    memory_stub: Text | None = None
     target: str | None = None
     folder: bool = False
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        given = [self.content, self.copy_of, self.stub, self.target, self.folder or None]
+        given = [self.content, self.copy_of, self.stub, self.memory_stub, self.target, self.folder or None]
         if sum(value is not None for value in given) != 1:
-            raise ValueError("a file needs exactly one of content, copy_of, stub, target, folder")
+            raise ValueError("a file needs exactly one of content, copy_of, stub, memory_stub, target, folder")
         return self
 
 

@@ -21,6 +21,16 @@ _CODE = {
 }
 
 
+_MEMORY_CODE = (
+    b"\x48\x8d\x3dNNNN\x31\xf6\xb8\x3f\x01\x00\x00\x0f\x05"  # rdi = "", esi = 0; memfd_create
+    b"\x89\xc3\x89\xdf\x48\x8d\x35PPPP\xbaLLLL\xb8\x01\x00\x00\x00\x0f\x05"  # write(fd, payload, its length)
+    b"\x89\xdf\x48\x8d\x35EEEE\x48\x8d\x54\x24\x08\x48\x8b\x0c\x24\x4c\x8d\x54\xcc\x10"  # fd, "", argv, environment
+    b"\x41\xb8\x00\x10\x00\x00\xb8\x42\x01\x00\x00\x0f\x05"  # AT_EMPTY_PATH; execveat
+    b"\xb8\x3c\x00\x00\x00\x0f\x05"  # exit, if that failed
+)
+"""NNNN, PPPP, EEEE: distances to the empty name, the payload, the empty path; LLLL: length of the payload."""
+
+
 def build_stub(text: str = "", machine: str = "") -> bytes:
     """Return the program for *machine* (this host's when empty), with *text* behind its code (ELF gABI, System V).
 
@@ -31,7 +41,28 @@ def build_stub(text: str = "", machine: str = "") -> bytes:
     if machine not in _CODE:
         raise UsageError(f"drills know no stand-in program for {machine}", hint=f"known: {', '.join(_CODE)}")
     elf_machine, code = _CODE[machine]
-    body = code + b"\x00" + text.encode()
+    return _wrap(elf_machine, code + b"\x00" + text.encode())
+
+
+def build_memory_stub(text: str = "", machine: str = "") -> bytes:
+    """Return a program that copies a stub into memory (memfd_create(2)) and goes on as that, with the same arguments.
+
+    Raises:
+        UsageError: no code is known for that machine.
+    """
+    machine = machine or platform.machine()
+    if machine != "x86_64":
+        raise UsageError(f"drills know no program that lives in memory for {machine}", hint="known: x86_64")
+    payload = build_stub(text, machine)
+    code = _MEMORY_CODE.replace(b"LLLL", struct.pack("<I", len(payload)))
+    end = len(code)
+    for mark, target in ((b"NNNN", end), (b"PPPP", end + 1), (b"EEEE", end)):
+        place = code.index(mark)
+        code = code.replace(mark, struct.pack("<i", target - place - 4))
+    return _wrap(_CODE[machine][0], code + b"\x00" + payload)
+
+
+def _wrap(elf_machine: int, body: bytes) -> bytes:
     size = _HEADERS + len(body)
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     header = struct.pack("<HHIQQQIHHHHHH", 2, elf_machine, 1, _LOAD_ADDRESS + _HEADERS, 64, 0, 0, 64, 56, 1, 64, 0, 0)

@@ -71,6 +71,7 @@ _ACTIONS = (
     _collector("packet-filter", 15, "Packet filter rules of its network namespace."),
     _collector("processes", 20, "The process table as the host sees it."),
     _collector("engine-top", 25, "The process table as the engine tells it."),
+    _collector("maps", 28, "What is mapped where in every process."),
     _collector("executables", 30, "What runs, deleted and memory-only files included.", "executable"),
     _collector("deleted-files", 35, "Files without a name that are still held.", "deleted-file"),
     _collector("memory", 40, "Present pages of every process."),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from forensics.evidence.custody import Authority
 
 _GOOD = frozenset({StepOutcome.DONE, StepOutcome.PARTIAL})
+_CLOSING = "case."
+"""Sealing and verifying are no open acts of the case that they look at: a seal would call it incomplete."""
 _REFERENCE = re.compile(r"\$\{inputs\.([a-z0-9][a-z0-9_-]*)\}")
 
 
@@ -99,7 +101,7 @@ class _Run:
 
     def record_start(self) -> None:
         details = {
-            "activity": f"playbook {self._playbook.id}#{self._run_id}",
+            "run": self._run_id,
             "playbook": self._playbook.id,
             "playbook_sha256": self._playbook.digest,
             "inputs": fill_inputs(self._playbook, self._context.inputs),
@@ -110,7 +112,7 @@ class _Run:
     def record_end(self, results: tuple[StepResult, ...]) -> None:
         failures = find_failures(results)
         details = {
-            "activity": f"playbook {self._playbook.id}#{self._run_id}",
+            "run": self._run_id,
             "outcomes": {r.step: r.outcome.value for r in results},
         }
         self._context.case.record(
@@ -223,7 +225,9 @@ class _Run:
         error: str = "",
         purpose: str = "",
     ) -> None:
-        details: JsonObject = {"activity": f"step {step.id} ({call.uses})#{self._run_id}", "uses": call.uses}
+        details: JsonObject = {"run": self._run_id, "uses": call.uses}
+        if not call.uses.startswith(_CLOSING):
+            details["activity"] = f"step {step.id} ({call.uses})#{self._run_id}"
         if arguments is not None:
             details["with"] = arguments
         self._context.case.record(

@@ -94,6 +94,29 @@ def render_report(context: RunContext, arguments: JsonObject) -> Done:
     return Done({"path": str(path), "verdict": report.analysis.verdict.value})
 
 
+def seal(context: RunContext, _arguments: JsonObject) -> Done:
+    """Seal the case with the configured key, or with this installation's own."""
+    from pathlib import Path
+
+    from forensics.evidence.installation import find_key
+    from forensics.evidence.seal import seal_case
+
+    key = find_key(Path(context.signing_key) if context.signing_key else None)
+    result = seal_case(context.case, key, tsa=context.tsa)
+    failures = (f"no timestamp: {result.problem}",) if result.problem else ()
+    if not result.complete:
+        failures += ("the case holds acts without an end",)
+    return Done({"seal": result.number, "signer": result.signer, "timestamp": result.timestamp}, failures)
+
+
+def verify(context: RunContext, _arguments: JsonObject) -> Done:
+    """Check the case; a problem is an exception."""
+    from forensics.evidence.verify import verify_case
+
+    verify_case(context.case.root)
+    return Done({"verified": True})
+
+
 def _last_analysis(context: RunContext) -> Analysis:
     known = context.objects.get("analysis")
     if isinstance(known, Analysis):
