@@ -8,11 +8,12 @@ from forensics import __version__
 from forensics.evidence.case import Case
 from forensics.model import Analysis, Finding, JsonObject, LedgerLine, Outcome
 from forensics.report.attack import ATTACK_VERSION, tell_story
+from forensics.report.cut import read_containment
 from forensics.report.document import CaseFacts, Fact, Report
 from forensics.report.exposure import read_exposures
 from forensics.report.fields import EvidenceReader, object_at, text_at
 from forensics.report.masking import Masker, find_secrets
-from forensics.report.record import read_containment, read_custody, read_facts, read_steps, settle_log
+from forensics.report.record import read_custody, read_facts, read_steps, settle_log
 from forensics.report.runtime import read_connections, read_processes
 from forensics.report.settings import read_settings
 
@@ -29,6 +30,7 @@ def build(case: Case, analysis: Analysis) -> Report:
     secrets, masker = find_secrets(evidence)
     analysis = _settle_analysis(analysis, masker)
     entries = settle_log(case.custody())
+    processes = read_processes(evidence, analysis.findings, masker)
     tool = (Fact("ir", __version__), Fact("MITRE ATT&CK", ATTACK_VERSION), *_read_engine(evidence))
     report = Report(
         tool=tool,
@@ -38,8 +40,8 @@ def build(case: Case, analysis: Analysis) -> Report:
         containment=read_containment(evidence, entries),
         steps=read_steps(entries, masker),
         story=tell_story(analysis.findings, analysis.timeline),
-        processes=read_processes(evidence, analysis.findings, masker),
-        connections=read_connections(evidence),
+        processes=processes,
+        connections=read_connections(evidence, processes),
         settings=read_settings(evidence),
         exposures=read_exposures(evidence),
         secrets=secrets,

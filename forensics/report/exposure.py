@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from forensics.model import JsonObject
 from forensics.report.document import Exposure
-from forensics.report.fields import EvidenceReader, object_at, objects_at, strings_at, text_at
+from forensics.report.fields import EvidenceReader, object_at, objects_at, text_at
 from forensics.report.settings import ENGINE_SOCKETS
 
-NEIGHBOUR_KINDS = ("blast-radius", "neighbours-containers")
+_NEIGHBOURS = "neighbours-containers"
 
 
 def read_exposures(evidence: EvidenceReader) -> tuple[Exposure, ...]:
@@ -30,33 +30,12 @@ def read_exposures(evidence: EvidenceReader) -> tuple[Exposure, ...]:
 
 def _read_neighbours(evidence: EvidenceReader) -> dict[tuple[str, str], set[str]]:
     shared: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for kind in NEIGHBOUR_KINDS:
-        for _, document in evidence.read(kind):
-            for entry in _neighbour_objects(document):
-                name = (text_at(entry, "name") or text_at(entry, "id")).lstrip("/")
-                for relation, thing in _relations(entry):
-                    shared[relation, thing].add(name)
+    for _, document in evidence.read(_NEIGHBOURS):
+        for entry in objects_at(document, "containers"):
+            name = (text_at(entry, "name") or text_at(entry, "id")).lstrip("/")
+            for share in objects_at(entry, "shares"):
+                shared[text_at(share, "kind"), text_at(share, "value")].add(name)
     return shared
-
-
-def _neighbour_objects(document: object) -> list[JsonObject]:
-    for key in ("containers", "neighbours"):
-        if found := objects_at(document, key):
-            return found
-    return [entry for entry in document if isinstance(entry, dict)] if isinstance(document, list) else []
-
-
-def _relations(entry: JsonObject) -> Iterator[tuple[str, str]]:
-    for kind, keys in (
-        ("network", ("networks", "shared_networks")),
-        ("volume", ("volumes", "shared_volumes")),
-        ("host path", ("host_paths", "binds", "shared_mounts")),
-        ("image", ("images",)),
-        ("namespace", ("namespaces",)),
-    ):
-        for key in keys:
-            for name in strings_at(entry, key):
-                yield kind, name
 
 
 def _read_networks(

@@ -1,4 +1,4 @@
-"""What was done: steps, containment, custody and seals, out of the custody log and the seals folder. Reads only."""
+"""What was done: steps, custody and seals, out of the custody log and the seals folder. Reads only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from forensics.evidence.custody import FIRST_PREV, CustodyEntry
 from forensics.model import JsonObject
-from forensics.report.document import ContainmentFacts, CustodyFacts, CustodyLine, Fact, SealFacts, Step
-from forensics.report.fields import EvidenceReader, object_at, objects_at, text_at
+from forensics.report.document import CustodyFacts, CustodyLine, Fact, SealFacts, Step
+from forensics.report.fields import object_at, text_at
 from forensics.report.masking import Masker
 
 _DERIVED = frozenset({"report", "analyze", "access", "render"})
@@ -32,7 +32,7 @@ def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, .
         if entry.action in _ROUTINE and entry.result == "ok" and not entry.source_altered:
             continue
         step = _read_step(entry, masker)
-        key = f"{step.action}\0{step.detail}"
+        key = f"{step.action}\0{text_at(entry.details, 'activity') or describe(entry)}"
         if entry.result == "begin":
             open_steps[key] = len(steps)
             steps.append(step)
@@ -44,12 +44,22 @@ def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, .
 
 
 def _read_step(entry: CustodyEntry, masker: Masker) -> Step:
-    detail = entry.purpose or text_at(entry.details, "action") or text_at(entry.details, "effect")
+    detail = describe(entry)
     if entry.error:
         detail = f"{detail}: {entry.error}" if detail else entry.error
     altered = text_at(entry.source_altered, "what") if entry.source_altered else ""
     outcome = "interrupted" if entry.result == "begin" else entry.result
     return Step(entry.seq, entry.ts_utc, entry.action, masker.apply(detail), outcome, entry.actor.name, altered)
+
+
+def describe(entry: CustodyEntry) -> str:
+    """Return what an entry is about in words: its purpose, or the effect of the containment action that it journals."""
+    event = text_at(entry.details, "event")
+    action = object_at(entry.details, "action")
+    if action:
+        return text_at(action, "inverse" if event == "undo" else "effect") or text_at(action, "id")
+    known = {"plan": "plan with every inverse", "proof": "proof taken from outside", "released": "proof of restoration"}
+    return ": ".join(filter(None, (known.get(event, event), entry.purpose)))
 
 
 def read_custody(entries: Sequence[CustodyEntry], case_root: Path, masker: Masker) -> CustodyFacts:
@@ -66,7 +76,7 @@ def _read_line(entry: CustodyEntry, masker: Masker) -> CustodyLine:
         action=entry.action,
         actor=entry.actor.name,
         evidence=entry.evidence_ids,
-        purpose=masker.apply(entry.purpose or text_at(entry.details, "action")),
+        purpose=masker.apply(describe(entry)),
         result=entry.result,
         error=masker.apply(entry.error or ""),
         digest=entry.sha256,
@@ -85,35 +95,6 @@ def _read_seals(case_root: Path) -> Iterator[SealFacts]:
         facts = tuple(Fact(name, value) for name, _, value in pairs)
         signed, stamped = (seal / "seal.txt.sig").is_file(), (seal / "seal.txt.sig.tsr").is_file()
         yield SealFacts(int(seal.name), facts, signed, stamped)
-
-
-def read_containment(evidence: EvidenceReader, entries: Sequence[CustodyEntry]) -> ContainmentFacts:
-    """Return the last containment on record, and whether it was proved and later released."""
-    documents = [document for _, document in evidence.read("containment") if isinstance(document, dict)]
-    journal = [entry for entry in entries if entry.action == "containment"]
-    if not documents and not journal:
-        return ContainmentFacts(False, False, False, "", None, (), ())
-    document = next((d for d in reversed(documents) if "proved" in d), documents[-1] if documents else {})
-    begun = [entry for entry in journal if entry.result == "begin"]
-    seconds = document.get("seconds")
-    return ContainmentFacts(
-        attempted=True,
-        proved=document.get("proved") is True,
-        released=any(entry.action == "release" and entry.result == "ok" for entry in entries),
-        at=(begun or journal)[0].ts_utc if journal else "",
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        actions=tuple(_read_actions(document)),
-        proof=tuple(_flatten(object_at(document, "proof"))),
-    )
-
-
-def _read_actions(document: JsonObject) -> Iterator[Fact]:
-    for action in objects_at(document, "actions"):
-        name = (
-            text_at(action, "effect") or text_at(action, "action") or text_at(action, "kind") or text_at(action, "id")
-        )
-        outcome = text_at(action, "result") or text_at(action, "outcome") or text_at(action, "status")
-        yield Fact(name, outcome)
 
 
 def _flatten(document: JsonObject, prefix: str = "") -> Iterator[Fact]:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from forensics.model import Finding, JsonObject
 from forensics.report.document import Connection, Process
 from forensics.report.fields import EvidenceReader, number_at, objects_at, strings_at, text_at
 from forensics.report.masking import Masker
 
+_CAPTURE = "containment-capture"
 _DEEPEST = 24
 _STATE_ORDER = {"ESTABLISHED": 0, "SYN_SENT": 1, "SYN_RECV": 2, "LISTEN": 3}
 
 
 def read_processes(evidence: EvidenceReader, findings: Iterable[Finding], masker: Masker) -> tuple[Process, ...]:
-    """Return the suspect's processes, each parent before its children, siblings by pid."""
+    """Return processes, parents before children, siblings by pid (those of the cut, where none were collected)."""
     numbers = _number_by_pid(findings)
     rows: list[Process] = []
-    for item, document in evidence.read("processes"):
+    for item, document in (*evidence.read("processes"), *evidence.read(_CAPTURE)):
         by_pid = {pid: entry for entry in objects_at(document, "processes") if (pid := number_at(entry, "pid"))}
         for depth, pid in _walk(by_pid):
             rows.append(_read_process(by_pid[pid], depth, numbers.get(pid, ()), item, masker))
-        break
+        if rows:
+            break
     return tuple(rows)
 
 
@@ -85,24 +87,29 @@ def _find_signals(entry: JsonObject) -> Iterator[str]:
         yield "maps deleted files"
 
 
-def read_connections(evidence: EvidenceReader) -> tuple[Connection, ...]:
-    """Return the sockets of the suspect's network namespace: peers outside first, then listeners, then the rest."""
-    rows: dict[Connection, None] = {}
-    for item, document in evidence.read("sockets"):
+def read_connections(evidence: EvidenceReader, processes: Iterable[Process]) -> tuple[Connection, ...]:
+    """Return the internet sockets of the suspect, those seen just before the cut among them; peers outside first.
+
+    Sockets without an address (unix, netlink) stay in the evidence; packet sockets, which listen to everything, do not.
+    """
+    names = {process.pid: process.name for process in processes}
+    rows: dict[tuple[str, ...], Connection] = {}
+    for item, document in (*evidence.read(_CAPTURE), *evidence.read("sockets")):
         for entry in objects_at(document, "sockets"):
-            if "path" in entry and not text_at(entry, "local_addr"):
-                continue
-            rows[_read_connection(entry, item)] = None
-    return tuple(sorted(rows, key=_rank))
+            if text_at(entry, "local_addr") or text_at(entry, "proto") == "packet":
+                row = _read_connection(entry, names, item)
+                rows.setdefault((row.protocol, row.local, row.remote, row.process), row)
+    return tuple(sorted(rows.values(), key=_rank))
 
 
 def _rank(row: Connection) -> tuple[bool, int, str, str, str]:
     return (not row.external, _STATE_ORDER.get(row.state, 9), row.protocol, row.local, row.remote)
 
 
-def _read_connection(entry: JsonObject, item: str) -> Connection:
+def _read_connection(entry: JsonObject, names: Mapping[int, str], item: str) -> Connection:
     remote = text_at(entry, "remote_addr")
-    pid, program = text_at(entry, "pid"), text_at(entry, "comm")
+    pid = text_at(entry, "pid")
+    program = names.get(number_at(entry, "pid") or 0, "")
     return Connection(
         protocol=text_at(entry, "proto"),
         local=_join_port(text_at(entry, "local_addr"), text_at(entry, "local_port")),

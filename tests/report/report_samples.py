@@ -68,24 +68,30 @@ def build_case(root: Path) -> Case:
 
 
 def _contain(case: Case) -> None:
-    case.add_json("containment", CONTAINMENT, source="host", method="read of /proc/4242/net after the cut")
-    for effect in ("freeze the container", "disconnect it from network shop_backend"):
-        details = {"action": effect, "inverse": "recorded"}
+    for number, effect in enumerate(ACTIONS, start=1):
+        action = {"id": f"A{number}", "kind": "x", "effect": effect, "inverse": f"undo: {effect}", "precondition": ""}
+        details = {"event": "apply", "container": CONTAINER_ID, "action": action}
         case.record("containment", purpose=effect, result="begin", details=details)
-        case.record("containment", purpose=effect, details=details)
+        case.record("containment", details=details)
+    item = case.add_json("containment", PROOF, source="host", method="read from the host after the cut")
+    case.record("containment", evidence_ids=(item.id,), details={"event": "proof", "container": CONTAINER_ID})
     case.record("approve", purpose="contain production container, approved by the incident lead")
 
 
-CONTAINMENT = {
-    "schema": "ir.containment/1",
-    "container": CONTAINER_ID,
+ACTIONS = ("freeze every process of the container", "disconnect it from network shop_backend (172.19.0.4)")
+ETH0 = {"name": "eth0", "is_up": True, "is_loopback": False, "addresses": ["172.19.0.4/16"]}
+LOOPBACK = {"name": "lo", "is_up": True, "is_loopback": True, "addresses": ["127.0.0.1/8"]}
+PROOF = {
+    "schema": "ir.containment-proof/1",
     "proved": True,
-    "seconds": 0.183,
-    "actions": [
-        {"effect": "freeze every process of the container", "result": "ok"},
-        {"effect": "disconnect it from network shop_backend (172.19.0.4)", "result": "ok"},
-    ],
-    "proof": {"interfaces": ["lo"], "routes": [], "established_sockets": 0, "packets_during_probe": 0},
+    "reasons": [],
+    "frozen": True,
+    "processes": 5,
+    "engine_networks": [],
+    "namespaces_before": [{"interfaces": [LOOPBACK, ETH0], "routes_found_to": ["192.0.2.1"]}],
+    "namespaces_after": [{"interfaces": [LOOPBACK], "routes_found_to": []}],
+    "held_connections": 2,
+    "probe": {"answered_before": ["172.19.0.4"], "answered_after": [], "problem": None},
 }
 
 PROCESSES = [
@@ -105,9 +111,9 @@ EVIDENCE = {
     "clock": {"utc": "2026-03-14T03:20:01.000000Z", "offset_ms": 3.2, "source": "chrony"},
     "sockets": {
         "sockets": [
-            {"proto": "tcp", "local_addr": "172.19.0.4", "local_port": 51234, "remote_addr": "198.41.0.4", "remote_port": 3333, "state": "ESTABLISHED", "pid": 4402, "comm": "kworker/0:1"},
-            {"proto": "tcp", "local_addr": "0.0.0.0", "local_port": 8080, "remote_addr": "0.0.0.0", "remote_port": 0, "state": "LISTEN", "pid": 4242, "comm": "node"},
-            {"proto": "tcp", "local_addr": "172.19.0.4", "local_port": 40022, "remote_addr": "172.19.0.7", "remote_port": 5432, "state": "ESTABLISHED", "pid": 4242, "comm": "node"},
+            {"proto": "tcp", "local_addr": "172.19.0.4", "local_port": 51234, "remote_addr": "198.41.0.4", "remote_port": 3333, "state": "ESTABLISHED", "pid": 4402},
+            {"proto": "tcp", "local_addr": "0.0.0.0", "local_port": 8080, "remote_addr": "0.0.0.0", "remote_port": 0, "state": "LISTEN", "pid": 4242},
+            {"proto": "tcp", "local_addr": "172.19.0.4", "local_port": 40022, "remote_addr": "172.19.0.7", "remote_port": 5432, "state": "ESTABLISHED", "pid": 4242},
         ]
     },
     "processes": {"processes": PROCESSES},
@@ -123,6 +129,10 @@ EVIDENCE = {
         "NetworkSettings": {"Networks": {"shop_backend": {"IPAddress": "172.19.0.4"}}},
     },
     "network-inspect": {"Name": "shop_backend", "Containers": {CONTAINER_ID: {"Name": "shop-web-1"}, "9f" * 32: {"Name": "shop-db-1"}, "7a" * 32: {"Name": "shop-queue-1"}}},
+    "neighbours-containers": {"examined": 14, "containers": [
+        {"id": "9f" * 32, "name": "shop-db-1", "shares": [{"kind": "network", "value": "shop_backend"}, {"kind": "volume", "value": "shop_uploads"}]},
+        {"id": "11" * 32, "name": HOSTILE["script"], "shares": [{"kind": "image", "value": "sha256:" + "c4" * 32}]},
+    ]},
     "engine-version": {"Version": "26.1.5", "KernelVersion": "6.1.0-31-amd64"},
 }  # fmt: skip
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_samples import SECRET, build_analysis, build_case
+from report_samples import ACTIONS, SECRET, build_analysis, build_case
 
 from forensics.evidence.case import Case
 from forensics.report.build import build
@@ -107,10 +107,28 @@ def test_failed_comes_before_not_applicable_among_the_gaps(case: Case) -> None:
     ]
 
 
+def test_containment_is_told_from_the_journal_and_its_proof(case: Case) -> None:
+    cut = build(case, build_analysis()).containment
+    assert (cut.attempted, cut.proved, cut.released) == (True, True, False)
+    assert [(fact.name, fact.value) for fact in cut.actions] == [(effect, "ok") for effect in ACTIONS]
+    proof = {fact.name: fact.value for fact in cut.proof}
+    assert proof["interfaces up before"] == "eth0 (172.19.0.4/16)"
+    assert (proof["interfaces up after"], proof["ways out after"]) == ("none", "none")
+
+
+def test_a_release_or_a_failed_proof_is_not_told_as_contained(case: Case) -> None:
+    case.record("containment", details={"event": "released"})
+    assert build(case, build_analysis()).containment.released
+    case.record("containment", result="failed", error="eth1 is still up", details={"event": "proof"})
+    cut = build(case, build_analysis()).containment
+    assert (cut.proved, cut.released) == (False, False)
+
+
 def test_a_step_that_began_and_never_ended_is_interrupted(case: Case) -> None:
-    case.record("containment", purpose="disconnect it from network other", result="begin")
+    action = {"id": "A3", "effect": "disconnect it from network other"}
+    case.record("containment", result="begin", details={"event": "apply", "action": action})
     steps = [(step.detail, step.outcome) for step in build(case, build_analysis()).steps]
-    assert steps[:2] == [("freeze the container", "ok"), ("disconnect it from network shop_backend", "ok")]
+    assert steps[:2] == [(effect, "ok") for effect in ACTIONS]
     assert steps[-1] == ("disconnect it from network other", "interrupted")
 
 
