@@ -82,13 +82,15 @@ class DockerReader:
 
     def list_containers(self, *, all: bool = False) -> tuple[Container, ...]:  # noqa: A002 - the engine's word
         """Return the running containers (or all), newest first; one that vanishes meanwhile is left out."""
-        found = []
+        return tuple(self.iterate_containers(all=all))
+
+    def iterate_containers(self, *, all: bool = False) -> Iterator[Container]:  # noqa: A002 - the engine's word
+        """Like :meth:`list_containers`, each inspected only when it is asked for."""
         for entry in self._list("/containers/json", {"all": "1" if all else "0"}):
             try:
-                found.append(self.inspect_container(str(entry.get("Id"))))
+                yield self.inspect_container(str(entry.get("Id")))
             except ContainerNotFoundError:
                 continue
-        return tuple(found)
 
     def inspect_container(self, container_id: str) -> Container:
         """Return the container with this id or name, as the engine resolves it.
@@ -196,9 +198,9 @@ class DockerReader:
         rest = b""
         for chunk in self._transport.stream("/events", params):
             *lines, rest = (rest + chunk).split(b"\n")
-            yield from (json.loads(line) for line in lines if line.strip())
-        if rest.strip():
-            yield json.loads(rest)
+            for line in lines:
+                yield from _decode_line(line)
+        yield from _decode_line(rest)
 
     def save(self, image_id: str) -> Iterator[bytes]:
         """Stream an image as the engine's tar, never held as a whole, patient with an engine that prepares long."""
@@ -224,16 +226,54 @@ class DockerReader:
         return list(self._transport.get(path, params) or [])
 
 
+class _Unframer:
+    """Takes the frames off a multiplexed log (Engine API, "Stream format"), in constant memory."""
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._left = 0
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._header or self._left)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the content in *chunk*."""
+        pieces = []
+        position = 0
+        while position < len(chunk):
+            wanted = self._left or _FRAME.size - len(self._header)
+            part = chunk[position : position + wanted]
+            position += len(part)
+            if self._left:
+                self._left -= len(part)
+                pieces.append(part)
+            else:
+                self._header += part
+                if len(self._header) == _FRAME.size:
+                    self._left, self._header = int(_FRAME.unpack(self._header)[1]), b""
+        return b"".join(pieces)
+
+
 def _unframe(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Take the frames off a multiplexed log (Engine API, "Stream format"); a cut frame raises."""
-    buffer = bytearray()
+    unframer = _Unframer()
     for chunk in chunks:
-        buffer += chunk
-        while len(buffer) >= _FRAME.size:
-            end = _FRAME.size + _FRAME.unpack_from(buffer)[1]
-            if len(buffer) < end:
-                break
-            yield bytes(buffer[_FRAME.size : end])
-            del buffer[:end]
-    if buffer:
+        content = unframer.feed(chunk)
+        if content:
+            yield content
+    if unframer.is_inside:
         raise EngineError("the engine's log ends inside a frame", hint="the log is incomplete; see the engine's log")
+
+
+def _decode_line(line: bytes) -> Iterator[JsonObject]:
+    if not line.strip():
+        return
+    try:
+        document = json.loads(line)
+    except ValueError as error:
+        raise EngineError(
+            "the engine sent an event that is no JSON", hint="the list of events is incomplete"
+        ) from error
+    if isinstance(document, dict):
+        yield document

@@ -6,7 +6,13 @@ anything in a container, follows its links or opens its devices.
 
 from __future__ import annotations
 
-from forensics.engine.host_net import HostSocket, NetView, read_container_network, read_net_namespace
+from forensics.engine.host_net import (
+    HostSocket,
+    NetView,
+    find_unlisted_sockets,
+    read_container_network,
+    read_net_namespace,
+)
 from forensics.engine.host_proc import HostProcess, OpenFile, list_container_processes, read_process
 from forensics.engine.host_views import find_cgroup_dirs, find_container_pids, read_cgroup_pids
 from forensics.engine.locality import is_local, is_local_container
@@ -19,6 +25,7 @@ __all__ = [
     "OpenFile",
     "find_cgroup_dirs",
     "find_container_pids",
+    "find_unlisted_sockets",
     "is_local",
     "is_local_container",
     "list_container_processes",

@@ -6,6 +6,7 @@ sock_diag(7), because a path with line breaks forges rows in /proc/net/unix. Not
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -81,9 +82,7 @@ class NetView:
             "namespace": self.inode,
             "pids": list(self.pids),
             "sockets": [found.to_document() for found in self.sockets],
-            "interfaces": [
-                {name: getattr(interface, name) for name in Interface.__slots__} for interface in self.interfaces
-            ],
+            "interfaces": [interface._asdict() for interface in self.interfaces],
             "routes": list(self.routes),
             "neighbours": [{"address": address, "mac": mac} for address, mac in self.neighbours],
             "raw": {name: from_bytes(content) for name, content in self.raw},
@@ -118,12 +117,17 @@ def read_net_namespace(pid: int) -> NetView:
 
 
 def read_container_network(processes: Iterable[HostProcess]) -> tuple[NetView, ...]:
-    """Return every network namespace that one of *processes* lives in, with the owners of the sockets."""
+    """Return every network namespace that a process, or a single thread, lives in, with the sockets' owners.
+
+    A thread can move to a namespace of its own (unshare(2)), where a look at its process does not find its sockets.
+    """
     processes = tuple(processes)
     owners = _socket_owners(processes)
     members: dict[int, list[int]] = {}
     for process in processes:
         members.setdefault(process.namespace("net"), []).append(process.pid)
+        for thread, inode in _stray_threads(process):
+            members.setdefault(inode, []).append(thread)
     views = []
     for inode, pids in members.items():
         view = _read_first(pids) if inode else None
@@ -131,6 +135,31 @@ def read_container_network(processes: Iterable[HostProcess]) -> tuple[NetView, .
             sockets = tuple(replace(found, owners=owners.get(found.inode, ())) for found in view.sockets)
             views.append(replace(view, pids=tuple(pids), sockets=sockets))
     return tuple(views)
+
+
+def find_unlisted_sockets(
+    processes: Iterable[HostProcess], views: Iterable[NetView]
+) -> tuple[tuple[int, int, int], ...]:
+    """Return (pid, descriptor, inode) of open sockets that no view lists.
+
+    Such a socket was made in another namespace and handed over, or is of a family without a table (AF_ALG, AF_VSOCK).
+    """
+    listed = {found.inode for view in views for found in view.sockets}
+    owners = _socket_owners(tuple(processes))
+    return tuple(
+        (pid, fd, inode) for inode, holders in sorted(owners.items()) if inode not in listed for pid, fd in holders
+    )
+
+
+def _stray_threads(process: HostProcess) -> list[tuple[int, int]]:
+    if process.threads <= 1:
+        return []
+    try:
+        threads = sorted(int(name) for name in os.listdir(f"/proc/{process.pid}/task"))  # noqa: PTH208 - names only
+    except OSError:
+        return []
+    found = [(thread, namespace_inode(thread, "net")) for thread in threads if thread != process.pid]
+    return [(thread, inode) for thread, inode in found if inode not in {0, process.namespace("net")}]
 
 
 def _read_first(pids: list[int]) -> NetView | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Protocol
 
 from forensics.engine.base import Container
-from forensics.errors import ContainerNotFoundError
 
+_ASKED_AT_MOST = 8
+"""More than one, because a container can end between two looks."""
 _PEER = struct.Struct("3i")
 _ENGINES = frozenset({b"dockerd", b"podman", b"containerd", b"systemd"})
 
@@ -18,7 +21,7 @@ class _Lister(Protocol):
     @property
     def url(self) -> str: ...
 
-    def list_containers(self) -> tuple[Container, ...]: ...
+    def iterate_containers(self) -> Iterator[Container]: ...
 
 
 def is_local(engine: _Lister) -> bool:
@@ -29,12 +32,14 @@ def is_local(engine: _Lister) -> bool:
     """
     if not engine.url.startswith("unix://"):
         return False
-    try:
-        running = [container for container in engine.list_containers() if container.is_running]
-    except ContainerNotFoundError:
-        running = []
-    if running:
-        return any(map(is_local_container, running))
+    verdict = None
+    for container in itertools.islice(engine.iterate_containers(), _ASKED_AT_MOST):
+        if container.is_running:
+            verdict = is_local_container(container)
+        if verdict:
+            return True
+    if verdict is not None:
+        return False
     return _peer_is_engine("/" + engine.url.removeprefix("unix://").lstrip("/"))
 
 

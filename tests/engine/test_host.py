@@ -19,6 +19,7 @@ from forensics.engine.base import Container, ContainerSpec
 from forensics.engine.docker import DockerEngine
 from forensics.engine.host_net import parse_inet_row
 from forensics.engine.host_proc import HostProcess
+from forensics.engine.procfs import with_deadline
 
 pytestmark = [
     pytest.mark.docker,
@@ -188,6 +189,7 @@ def test_sockets_have_owners(truth: Container) -> None:
     address = truth.networks[0].ipv4
     assert any(entry.startswith(address) for interface in view.interfaces for entry in interface.addresses)
     assert any(route.startswith("default via ") for route in view.routes)
+    assert {"ifindex", "name", "addresses", "mac"} <= set(view.to_document()["interfaces"][0])
     document = view.to_document()["sockets"]
     assert {"proto", "family", "local_addr", "local_port", "state", "inode", "uid", "pid", "fd", "path"} <= set(
         document[0]
@@ -271,6 +273,43 @@ def test_unix_socket_paths_cannot_forge_rows(tmp_path: Any) -> None:
     assert by_path[path].state == "LISTEN"
     assert abstract in by_path
     assert not any(found.path.startswith(b"/forged") for found in sockets)
+
+
+STRAY = """
+import ctypes, socket, threading, time
+def work():
+    if ctypes.CDLL(None).unshare(0x40000000): raise SystemExit(1)
+    with socket.socket() as hidden:
+        hidden.bind(("0.0.0.0", 6666)); hidden.listen(); print("ready", flush=True); time.sleep(60)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(60)
+"""
+
+
+def test_a_thread_in_a_namespace_of_its_own_cannot_hide_its_sockets() -> None:
+    with subprocess.Popen([sys.executable, "-c", STRAY], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        process = host.read_process(child.pid)
+        views = host.read_container_network([process])
+        unlisted = host.find_unlisted_sockets([process], views[:1])
+        child.kill()
+
+    assert len(views) == 2
+    (hidden,) = [found for found in views[1].sockets if found.local_port == 6666]
+    assert [pid for pid, _ in hidden.owners] == [child.pid]
+    assert [(pid, inode) for pid, _, inode in unlisted] == [(child.pid, hidden.inode)]
+
+
+def test_a_read_that_blocks_is_given_up(tmp_path: Path) -> None:
+    """As a page does that the attacker's FUSE server or userfaultfd has to deliver."""
+    os.mkfifo(tmp_path / "fifo")
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"still blocked after 0\.2 s"):
+        with_deadline((tmp_path / "fifo").read_bytes, 0.2)
+    assert time.monotonic() - started < 2
+    with pytest.raises(FileNotFoundError):
+        with_deadline((tmp_path / "none").read_bytes)
 
 
 def test_rows_of_the_kernel_are_parsed() -> None:

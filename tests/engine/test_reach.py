@@ -8,14 +8,17 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from forensics.engine import transport
 from forensics.engine.address import find_address
 from forensics.engine.docker import connect
+from forensics.engine.docker_read import _unframe
 from forensics.engine.tunnel import ssh_arguments
 from forensics.errors import EngineError, EngineUnavailableError
 
@@ -153,6 +156,51 @@ def test_an_error_behind_a_begun_stream_is_noticed(error: bytes) -> None:
         ):
             list(engine.save("x"))
         server.shutdown()
+
+
+class SlowHandler(http.server.BaseHTTPRequestHandler):
+    """An engine that needs a second before it answers anything but the version."""
+
+    def do_GET(self) -> None:
+        body = b'{"ApiVersion": "1.41"}'
+        if not self.path.endswith("/version"):
+            time.sleep(1)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_save_is_patient_where_a_question_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docker-py#2097: its 60 s end a large `save`, which an engine prepares before it sends the first byte."""
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with connect(f"tcp://127.0.0.1:{server.server_port}") as engine:
+            with pytest.raises(EngineUnavailableError, match="did not answer in time"):
+                engine.inspect_image("x")
+            assert b"".join(engine.save("x"))
+        server.shutdown()
+
+
+def frame(content: bytes) -> bytes:
+    return b"\x01\0\0\0" + len(content).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 11, 1000])
+def test_log_frames_may_be_cut_anywhere(size: int) -> None:
+    framed = frame(b"one\n") + frame(b"") + frame(b"two\n" * 9)
+    chunks = iter([framed[start : start + size] for start in range(0, len(framed), size)])
+    assert b"".join(_unframe(chunks)) == b"one\n" + b"two\n" * 9
+
+
+@pytest.mark.parametrize("missing", [1, 10])
+def test_a_log_that_ends_inside_a_frame_raises(missing: int) -> None:
+    with pytest.raises(EngineError, match="ends inside a frame"):
+        list(_unframe(iter([frame(b"one\n")[:-missing]])))
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "docker.sock", "\x1b[2J"])
