@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forensics.model import Severity
 from forensics.risk import assess_risk, mask_secrets, total_score
@@ -211,6 +213,33 @@ def test_hostile_text_does_not_slow_the_search(text: str) -> None:
     assess_risk({**SAFE, "Config": {**SAFE["Config"], "Env": [f"{text}={text}"]}})
 
     assert time.monotonic() - started < 2
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = (
+    *("Privileged", "CapAdd", "SecurityOpt", "MaskedPaths", "NetworkMode", "Devices", "PortBindings", "Memory"),
+    *("PidsLimit", "NanoCpus", "AutoRemove"),
+)
+
+
+@given(
+    host=st.dictionaries(st.sampled_from(KEYS), JSON) | JSON,
+    config=st.dictionaries(st.sampled_from(("User", "Env")), JSON) | JSON,
+    mounts=st.lists(st.dictionaries(st.sampled_from(("Type", "Source", "RW", "Propagation")), JSON)) | JSON,
+    network=st.dictionaries(st.just("Ports"), JSON) | JSON,
+)
+def test_a_document_of_any_shape_is_assessed_without_failing(
+    host: object, config: object, mounts: object, network: object
+) -> None:
+    """A case may come from an engine we never met, or from an attacker."""
+    document = {"HostConfig": host, "Config": config, "Mounts": mounts, "NetworkSettings": network}
+    for signal in assess_risk(document, {"Config": config}, [{"CreatedBy": host}]):
+        assert signal.why
+        assert signal.score >= 0
 
 
 def test_signals_are_sorted_worst_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from forensics.model import JsonObject, Severity
-from forensics.risk.signal import RiskSignal, as_list, as_object
+from forensics.risk.signal import RiskSignal, as_list, as_object, as_objects
 
 _ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - looked for, not bound to
 _LIMITS = (
@@ -42,7 +42,7 @@ def _find_missing_limits(host: JsonObject) -> Iterator[RiskSignal]:
 def _find_exposed_ports(inspect: JsonObject, host: JsonObject) -> Iterator[RiskSignal]:
     published = as_object(as_object(inspect.get("NetworkSettings")).get("Ports")) or as_object(host.get("PortBindings"))
     for port in sorted(published):
-        bindings = [as_object(raw) for raw in published[port] or []]
+        bindings = as_objects(published[port])
         open_to_all = [binding for binding in bindings if str(binding.get("HostIp") or "") in _ANYWHERE]
         if open_to_all:
             numbers = sorted(set(as_list([binding.get("HostPort") for binding in open_to_all])))

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 
 from forensics.model import JsonObject, Severity
-from forensics.risk.signal import RiskSignal, as_object
+from forensics.risk.signal import RiskSignal, as_object, as_objects
 
 _ENGINE_SOCKETS = (
     *("docker.sock", "containerd.sock", "crio.sock", "podman.sock", "dockershim.sock", "cri-dockerd.sock"),
@@ -69,12 +69,11 @@ _CRITICAL_SCORE, _HIGH_SCORE, _MEDIUM_SCORE = 45, 25, 10
 
 def find_mount_risks(inspect: JsonObject) -> Iterator[RiskSignal]:
     """Yield the signals of bind mounts and devices; named volumes and tmpfs are the container's own."""
-    for raw in inspect.get("Mounts") or []:
-        mount = as_object(raw)
+    for mount in as_objects(inspect.get("Mounts")):
         if mount.get("Type", "bind") == "bind":
             yield from _assess_bind(mount)
-    for raw in as_object(inspect.get("HostConfig")).get("Devices") or []:
-        yield from _assess_device(str(as_object(raw).get("PathOnHost") or ""))
+    for device in as_objects(as_object(inspect.get("HostConfig")).get("Devices")):
+        yield from _assess_device(str(device.get("PathOnHost") or ""))
 
 
 def _assess_bind(mount: JsonObject) -> Iterator[RiskSignal]:

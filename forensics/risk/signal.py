@@ -38,3 +38,8 @@ def as_list(value: object) -> list[str]:
 def as_object(value: object) -> JsonObject:
     """Return a JSON object; anything else is an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def as_objects(value: object) -> list[JsonObject]:
+    """Return the objects of a JSON list; everything else in it is left out."""
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
