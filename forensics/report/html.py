@@ -121,7 +121,7 @@ def _make_context(report: Report) -> dict[str, object]:
         "chart": draw_timeline(analysis.timeline),
         "tree": grow_tree(analysis.changes, cite_paths(analysis.findings)),
         "outcomes": Counter(line.outcome.value for line in report.ledger),
-        "explain": _make_explainer(report.ledger),
+        "explain": _make_explainer(report.gaps),
         "technique": name_technique,
         "item_ids": frozenset(item.id for item in report.items),
         "version": __version__,
@@ -135,11 +135,10 @@ def _choose_next_steps(report: Report) -> tuple[str, ...]:
     return tuple(steps)[:4]
 
 
-def _make_explainer(ledger: tuple[LedgerLine, ...]) -> Callable[..., list[LedgerLine]]:
-    """Return the function by which an empty section says why: the ledger's lines about it that are not collected."""
+def _make_explainer(gaps: tuple[LedgerLine, ...]) -> Callable[..., list[LedgerLine]]:
+    """Return the function by which an empty section says why: the ledger's lines about what was not examined."""
 
     def explain(*words: str) -> list[LedgerLine]:
-        open_lines = (line for line in ledger if line.outcome is not Outcome.COLLECTED)
-        return [line for line in open_lines if any(word in line.artefact.lower() for word in words)]
+        return [line for line in gaps if any(word in line.artefact.lower() for word in words)]
 
     return explain

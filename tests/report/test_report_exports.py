@@ -81,10 +81,10 @@ def test_csv_runs_nothing_in_a_spreadsheet(report: Report) -> None:
     assert rows[0]["evidence"].startswith("E0004 pid 4402; E0009 /tmp/.x/xmrig")
 
 
-def test_stix_bundle_is_accepted_by_the_oasis_validator(report: Report) -> None:
-    validator = pytest.importorskip("stix2validator")
-    results = validator.validate_string(render_stix(report), validator.ValidationOptions(version="2.1"))
-    assert results.is_valid, results.errors
+def test_stix_bundle_is_accepted_by_the_oasis_library(report: Report) -> None:
+    stix2 = pytest.importorskip("stix2")
+    bundle = stix2.parse(render_stix(report), allow_custom=False)
+    assert [entry.type for entry in bundle.objects].count("indicator") == 5
 
 
 def test_stix_patterns_quote_what_evidence_says(report: Report) -> None:

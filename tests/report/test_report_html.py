@@ -96,7 +96,7 @@ def test_verdict_is_the_title_and_absence_is_never_called_clean(report: Report, 
 
 
 def test_an_empty_section_says_why_it_is_empty(report: Report) -> None:
-    html = render_html(replace(report, processes=(), gaps=report.gaps[:1]))
+    html = render_html(replace(report, processes=()))
     section = html[html.index('<section id="processes"') : html.index('<section id="connections"')]
     assert "Not examined, so nothing can be said here." in section
     assert "not asked for (--memory)" in section

@@ -1,0 +1,82 @@
+"""`ir report`: render a case for people and for other tools, from the case alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from forensics.cli.frame import emit_json, json_option, say
+from forensics.errors import UsageError
+from forensics.report.formats import FORMATS
+
+if TYPE_CHECKING:
+    from forensics.evidence.case import Case
+    from forensics.model import Analysis
+
+_HELP = """Render the evidence report of CASE. No engine is asked; the same case gives the same bytes.
+
+\b
+  ir report cases/20260314T032001Z-web
+  ir report CASE --format json | jq .verdict
+  ir report CASE --format timesketch --output timeline.jsonl
+
+\b
+""" + "\n".join(f"  {entry.name:12}{entry.about}" for entry in FORMATS.values())
+
+
+@click.command(help=_HELP)
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="html", show_default=True)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File, instead of CASE/report/.")
+@click.option("--lang", default="en", show_default=True, help="Language of the HTML page.")
+@click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your own templates.")
+@json_option
+def command(case: Path, form: str, output: Path | None, as_json: bool, **choices: Any) -> None:  # noqa: ANN401 - click's options
+    """Render, write, and put the digest on record."""
+    from forensics.report.build import build  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.report.formats import render  # noqa: PLC0415 - as above
+
+    with _open(case, output) as opened:
+        content = render(build(opened, _read_analysis(opened)), form, **choices).encode("utf-8")
+        digest = hashlib.sha256(content).hexdigest()
+        to_stdout = form == "json" and output is None
+        place = None if to_stdout else _write(opened, FORMATS[form].filename, output, content)
+        details = {"format": form, "path": str(place) if place else "standard output"}
+        opened.record("report", hash_after=f"sha256:{digest}", details=details)
+    if to_stdout:
+        click.echo(content, nl=False)
+    elif as_json:
+        emit_json({"schema": "ir.rendered/1", "format": form, "path": str(place), "sha256": digest})
+    else:
+        say(str(place))
+
+
+def _open(root: Path, output: Path | None) -> Case:
+    """Open the case for writing where that can be; the record of reading a read-only one goes beside *output*."""
+    from forensics.cli.session import read_actor  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.settings import read_settings  # noqa: PLC0415 - as above
+    from forensics.evidence.case import Case  # noqa: PLC0415 - as above
+
+    beside = None
+    if root.is_dir() and not os.access(root, os.W_OK):
+        if output is None:
+            raise UsageError(f"the case {root} is read-only", hint="say where the report goes with --output")
+        beside = output.absolute().parent
+    return Case.open(root, actor=read_actor(read_settings()), output=beside)
+
+
+def _read_analysis(case: Case) -> Analysis:
+    from forensics.analyze import read_or_analyze  # noqa: PLC0415 - YARA is slow to import
+
+    return read_or_analyze(case)
+
+
+def _write(case: Case, name: str, output: Path | None, content: bytes) -> Path:
+    if output is None:
+        return case.write_report(name, content)
+    output.write_bytes(content)
+    return output
