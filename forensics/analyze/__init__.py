@@ -1,0 +1,126 @@
+"""Evidence in, findings out: pure, offline, repeatable. Asks no engine and never changes evidence.
+
+`analyze` runs every analyzer of :data:`forensics.analyze.table.ANALYZERS`; one that fails is a line in the ledger with
+its reason, and the verdict names it. The result is derived: it can be thrown away and built again from the case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.analyze.store import has_analysis, read_analysis, write_analysis
+from forensics.errors import IrError
+from forensics.model import Analysis, Finding, LedgerLine, Outcome
+
+if TYPE_CHECKING:
+    from forensics.analyze.evidence_view import CaseView
+    from forensics.analyze.files import FileView
+    from forensics.analyze.table import Analyzer
+    from forensics.evidence.case import Case
+
+__all__ = ["analyze", "build_analysis", "has_analysis", "read_analysis", "read_or_analyze"]
+
+_ANALYZER_FAILURES = (
+    ArithmeticError, AttributeError, IrError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+"""What hostile evidence can provoke in an analyzer: the analyzer fails, by name; the others still run."""
+_MOST_FAILURES = 100
+
+
+def analyze(case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = None, yara: bool = True) -> Analysis:
+    """Examine *case*, write the result below its ``analysis/`` and return it.
+
+    Raises:
+        RuleError: a rule does not compile.
+        UsageError: *base* cannot be opened.
+    """
+    analysis = build_analysis(case, rules=rules, base=base, yara=yara)
+    write_analysis(case, analysis)
+    return analysis
+
+
+def read_or_analyze(case: Case) -> Analysis:
+    """Return the stored analysis of *case*; where there is none, make it."""
+    return read_analysis(case) if has_analysis(case) else analyze(case)
+
+
+def build_analysis(
+    case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = None, yara: bool = True
+) -> Analysis:
+    """Examine *case* and return the result; writes nothing."""
+    from forensics.analyze.evidence_view import CaseView  # noqa: PLC0415 - reading a stored analysis needs none of it
+    from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
+    from forensics.analyze.table import ANALYZERS  # noqa: PLC0415 - as above
+    from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
+    from forensics.analyze.verdict import find_gaps, judge  # noqa: PLC0415 - as above
+
+    files = _load(case, rules, base, yara=yara)
+    view = CaseView(case, files)
+    findings: list[Finding] = []
+    ledger = list(_describe_files(files, yara=yara))
+    for analyzer in ANALYZERS:
+        found, line = _run(analyzer, view)
+        findings.extend(found)
+        ledger.append(line)
+    findings.sort(key=lambda finding: finding.severity.rank)
+    verdict, reasons = judge(findings, find_gaps(case.ledger(), ledger))
+    return Analysis(
+        verdict=verdict,
+        reasons=reasons,
+        findings=tuple(findings),
+        changes=files.changes,
+        recovered=files.recovered,
+        layers=files.layers,
+        timeline=build_timeline(view, findings),
+        indicators=collect_indicators(view, findings),
+        ledger=tuple(ledger),
+        warnings=files.warnings,
+    )
+
+
+def _load(case: Case, rules: tuple[Path, ...], base: Path | None, *, yara: bool) -> FileView:
+    from forensics.analyze.examine import Examiner  # noqa: PLC0415 - as above
+    from forensics.analyze.load import load_files  # noqa: PLC0415 - as above
+    from forensics.analyze.scanner import find_rule_files, open_scanner  # noqa: PLC0415 - as above
+
+    with ExitStack() as stack:
+        scanner = stack.enter_context(open_scanner(find_rule_files(rules))) if yara else None
+        return load_files(case, Examiner(scanner), base)
+
+
+def _describe_files(files: FileView, *, yara: bool) -> Iterator[LedgerLine]:
+    """Yield what became of reading and scanning the files themselves."""
+    for failure in files.failures[:_MOST_FAILURES]:
+        yield LedgerLine("file content", Outcome.FAILED, failure)
+    if len(files.failures) > _MOST_FAILURES:
+        yield LedgerLine(
+            "file content", Outcome.FAILED, f"{len(files.failures) - _MOST_FAILURES} more failures of this kind"
+        )
+    if not yara:
+        yield LedgerLine("yara scan", Outcome.NOT_APPLICABLE, "switched off")
+
+
+def _run(analyzer: Analyzer, view: CaseView) -> tuple[list[Finding], LedgerLine]:
+    name = f"analysis: {analyzer.name}"
+    missing = _missing(analyzer, view)
+    if missing:
+        return [], LedgerLine(name, Outcome.NOT_APPLICABLE, missing)
+    found: list[Finding] = []
+    try:
+        found.extend(analyzer.analyze(view))
+    except _ANALYZER_FAILURES as error:
+        return found, LedgerLine(name, Outcome.FAILED, f"{type(error).__name__}: {error}")
+    if not found:
+        return found, LedgerLine(name, Outcome.EMPTY, "nothing found")
+    return found, LedgerLine(name, Outcome.COLLECTED, f"{len(found)} findings")
+
+
+def _missing(analyzer: Analyzer, view: CaseView) -> str:
+    from forensics.analyze.table import FILES  # noqa: PLC0415 - loaded already
+
+    if analyzer.needs != FILES:
+        return "" if view.find(analyzer.needs) else f"no {analyzer.needs} in this case"
+    return "" if view.files.final or view.files.artifacts else view.files.reason

@@ -1,0 +1,183 @@
+"""Reads each content once and keeps what the analyzers need of it: kind, digests, text of configuration, matches.
+
+Memory is bounded: texts up to a budget, everything else in a few hundred bytes a file. Content goes to the scanning
+process; this process only looks at its first bytes and at text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Protocol
+
+from forensics.analyze.behaviour import MOST_TEXT, find_behaviours
+from forensics.analyze.configuration import is_kept
+from forensics.analyze.content import SAMPLE_BYTES, ContentFacts, Kind, read_elf, read_interpreter, sniff
+from forensics.analyze.indicators import find_in_bytes, find_in_text
+from forensics.analyze.packages import is_database_path
+from forensics.analyze.scanner import Scanner, ScanRequest, ScanResult, own_path
+from forensics.model import FileEntry
+from forensics.text import from_bytes
+
+TEXT_BUDGET_BYTES = 96 << 20
+_MOST_KEPT = 1 << 20
+_MOST_DATABASE = 32 << 20
+_MOST_SCANNED = 1 << 30
+_MOST_STRINGS = 4 << 20
+_PIPED_BYTES = 8 << 20
+_SCRIPT_NAMES = (b".sh", b".bash", b".command", b".cgi")
+_SHELLS = frozenset(
+    {
+        "sh",
+        "bash",
+        "dash",
+        "ash",
+        "zsh",
+        "ksh",
+        "busybox",
+        "python",
+        "python2",
+        "python3",
+        "perl",
+        "php",
+        "ruby",
+        "node",
+    }
+)
+
+
+class ContentLike(Protocol):
+    """The part of :class:`forensics.archive.visitor.Content` that is needed here."""
+
+    sha256: str
+    size_bytes: int
+
+    def head(self, size: int = 4096) -> bytes:
+        """Return the first bytes."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes; may be asked for again."""
+
+    def read(self, limit: int | None = None) -> bytes:
+        """Return the bytes, at most *limit*."""
+
+    def open_file(self) -> BinaryIO | None:
+        """Return the temporary file of large content, None for small content."""
+
+
+@dataclass
+class Examiner:
+    """Facts of every content seen so far, by SHA-256. *scanner* None means: no YARA, no libmagic."""
+
+    scanner: Scanner | None
+    scan_everything: bool = True
+    facts: dict[str, ContentFacts] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    scanned_files: int = 0
+    _text_bytes: int = 0
+    _scanned: set[str] = field(default_factory=set)
+    _full: set[str] = field(default_factory=set)
+
+    def examine(self, entry: FileEntry, content: ContentLike, *, is_new: bool) -> None:
+        """Look at one file's content; what was done for an identical content is not done again."""
+        digest = content.sha256
+        if is_kept(entry.path):
+            self._keep_text(entry, content)
+        if digest not in self.kinds:
+            self.kinds[digest] = sniff(content.head(SAMPLE_BYTES if is_new else 4096))
+        if is_new and digest not in self._full:
+            self._full.add(digest)
+            known = self.facts.get(digest)
+            facts = self._read_all(entry, content)
+            self.facts[digest] = (
+                replace(facts, matches=known.matches, failure=known.failure, mime=known.mime) if known else facts
+            )
+        if self.scanner and digest not in self._scanned and content.size_bytes and (is_new or self.scan_everything):
+            self._scanned.add(digest)
+            self._scan(entry, content, magic=is_new and self.kinds[digest] in {Kind.DATA, Kind.TEXT, Kind.SCRIPT})
+
+    def _keep_text(self, entry: FileEntry, content: ContentLike) -> None:
+        if content.sha256 in self.texts:
+            return
+        limit = _MOST_DATABASE if is_database_path(entry.path) else _MOST_KEPT
+        size = min(content.size_bytes, limit)
+        if self._text_bytes + size > TEXT_BUDGET_BYTES:
+            self.failures.append(f"{from_bytes(entry.path)}: not kept, the budget for text is used up")
+            return
+        self._text_bytes += size
+        self.texts[content.sha256] = content.read(limit)
+
+    def _read_all(self, entry: FileEntry, content: ContentLike) -> ContentFacts:
+        md5, sha1 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False)
+        for chunk in content.chunks():
+            md5.update(chunk)
+            sha1.update(chunk)
+        sample = content.head(SAMPLE_BYTES)
+        kind = self.kinds[content.sha256]
+        interpreter = read_interpreter(sample)
+        extra: dict[str, tuple[object, ...]] = {}
+        if _is_script(entry, kind, interpreter):
+            text = from_bytes(content.read(MOST_TEXT))
+            extra = {"hits": find_behaviours(text), "indicators": find_in_text(text)}
+        elif kind is Kind.ELF and content.size_bytes <= _MOST_STRINGS:
+            extra = {"indicators": find_in_bytes(content.read(_MOST_STRINGS))}
+        return ContentFacts(
+            sha256=content.sha256,
+            size_bytes=content.size_bytes,
+            kind=kind,
+            interpreter=interpreter,
+            elf=read_elf(sample) if kind is Kind.ELF else None,
+            md5=md5.hexdigest(),
+            sha1=sha1.hexdigest(),
+            extra=extra,
+        )
+
+    def _scan(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> None:
+        result = self._ask(entry, content, magic=magic)
+        self.scanned_files += 1
+        if result.failure:
+            self.failures.append(f"{from_bytes(b'/' + entry.path)}: {result.failure}")
+        if not (result.matches or result.failure or result.mime):
+            return
+        if content.sha256 not in self._full:
+            self._full.add(content.sha256)
+            self.facts[content.sha256] = self._read_all(entry, content)
+        known = self.facts[content.sha256]
+        self.facts[content.sha256] = replace(known, matches=result.matches, failure=result.failure, mime=result.mime)
+
+    def _ask(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> ScanResult:
+        if self.scanner is None:
+            return ScanResult()
+        if content.size_bytes > _MOST_SCANNED:
+            return ScanResult(failure=f"larger than {_MOST_SCANNED >> 20} MiB, not scanned")
+        externals = make_externals(entry, self.kinds[content.sha256])
+        file = content.open_file()
+        if file is not None:
+            return self.scanner.scan(ScanRequest(externals, path=own_path(file.fileno()), magic=magic))
+        return self.scanner.scan(ScanRequest(externals, data=content.read(_PIPED_BYTES), magic=magic))
+
+
+def make_externals(entry: FileEntry, kind: Kind) -> dict[str, str]:
+    """Return the values of the external variables that public rule sets expect, as UTF-8 that YARA accepts."""
+    path = "/" + entry.path.decode("utf-8", "replace").replace("\x00", "?")
+    name = path.rsplit("/", 1)[-1]
+    extension = "." + name.rsplit(".", 1)[-1] if "." in name[1:] else ""
+    return {
+        "filename": name,
+        "filepath": path,
+        "extension": extension,
+        "filetype": kind.value.upper(),
+        "owner": str(entry.uid),
+    }
+
+
+def _is_script(entry: FileEntry, kind: Kind, interpreter: str) -> bool:
+    if kind is Kind.SCRIPT:
+        return interpreter.rstrip("0123456789.") in _SHELLS or interpreter in _SHELLS
+    return kind is Kind.TEXT and (
+        entry.path.lower().endswith(_SCRIPT_NAMES) or bool(entry.mode & 0o111) or is_kept(entry.path)
+    )

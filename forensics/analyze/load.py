@@ -1,0 +1,168 @@
+"""Builds the :class:`FileView` of a case: trees, changes, packages, the content of every file read once.
+
+The snapshot image gives the file system; tmpfs, volumes, executables and deleted files that were collected beside it
+are joined to it. What cannot be read is a named failure, never an empty result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.analyze.build_stage import Trees, collect_artifacts, read_packages
+from forensics.analyze.examine import Examiner
+from forensics.analyze.extras import read_extras
+from forensics.analyze.files import Artifact, Baseline, FileView
+from forensics.analyze.packages import RPM_DATABASES
+from forensics.analyze.runtime import object_of, text_of, texts_of
+from forensics.archive.image import Image, ImageSource, open_image
+from forensics.archive.tree import Content, compare, merge, read_layers
+from forensics.errors import ArchiveError
+from forensics.model import EvidenceItem, FileEntry, Outcome
+from forensics.text import show_path
+
+if TYPE_CHECKING:
+    from forensics.evidence.case import Case
+
+_MOST_ANOMALIES = 2000
+
+
+@dataclass
+class Loading:
+    """What is gathered while a case's files are read."""
+
+    examiner: Examiner
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+
+
+def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> FileView:
+    """Read every file of the case once.
+
+    Raises:
+        ArchiveError, UsageError: *base* was given and cannot be read.
+    """
+    loading = Loading(examiner)
+    items = [item for item in case.items() if item.outcome is Outcome.COLLECTED]
+    images = [item for item in items if item.kind == "image"]
+    view = _read_image(case, images[-1], loading, base) if images else FileView()
+    extras = read_extras(case, items, examiner, loading.failures)
+    failures = (*view.failures, *loading.failures, *examiner.failures)
+    return replace(
+        view,
+        artifacts=(*view.artifacts, *extras),
+        texts=examiner.texts,
+        kinds=examiner.kinds,
+        failures=tuple(dict.fromkeys(failures)),
+        warnings=(*view.warnings, *loading.warnings),
+        scanned=examiner.scanner is not None and examiner.scanner.rule_count > 0,
+    )
+
+
+def _read_image(case: Case, item: EvidenceItem, loading: Loading, base: Path | None) -> FileView:
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(open_image(case.path_of(item)))
+        except ArchiveError as error:
+            return FileView(item=item.id, reason=error.message, failures=(f"{item.id}: {error.message}",))
+        image = source.images[0]
+        if len(source.images) > 1:
+            loading.warnings.append(f"{item.id} holds {len(source.images)} images; the first was examined")
+        if base is None:
+            return _read_layers(case, item, source, image, loading)
+        base_source = stack.enter_context(open_image(base))
+        return _read_against(item, source, image, base_source, loading)
+
+
+def _read_layers(case: Case, item: EvidenceItem, source: ImageSource, image: Image, loading: Loading) -> FileView:
+    baseline, count = _choose_baseline(case, image)
+    examiner = loading.examiner
+
+    def visit(entry: FileEntry, content: Content) -> None:
+        examiner.examine(entry, content, is_new=baseline is Baseline.NONE or entry.layer >= 1 or count == 0)
+
+    layers = read_layers(source, image, visit)
+    final = merge(layers, source.limits)
+    before = merge(layers[:count], source.limits) if baseline is not Baseline.NONE else None
+    first = merge(layers[:1], source.limits) if count > 1 else None
+    return _assemble(item, source, image, loading, Trees(baseline, final, before, first))
+
+
+def _read_against(
+    item: EvidenceItem, source: ImageSource, image: Image, base_source: ImageSource, loading: Loading
+) -> FileView:
+    """Compare with an image that was given from outside: everything that is not in it counts as new."""
+    examiner = loading.examiner
+    base_image = base_source.images[0]
+    quiet = replace(examiner, scanner=None)
+    below = read_layers(base_source, base_image, lambda entry, content: quiet.examine(entry, content, is_new=False))
+    before = merge(below, base_source.limits)
+    known = {layer.diff_id for layer in below if layer.diff_id}
+    shared = {layer.index for layer in image.layers if layer.diff_id in known}
+
+    def visit(entry: FileEntry, content: Content) -> None:
+        examiner.examine(entry, content, is_new=entry.layer not in shared)
+
+    final = merge(read_layers(source, image, visit), source.limits)
+    return _assemble(item, source, image, loading, Trees(Baseline.GIVEN, final, before, None))
+
+
+def _choose_baseline(case: Case, image: Image) -> tuple[Baseline, int]:
+    """Return what to compare with, and how many layers that is."""
+    count = len(image.layers)
+    if case.subject.kind == "container":
+        original = _original_layers(case)
+        claimed = [layer.diff_id for layer in image.layers]
+        if original and claimed[: len(original)] == original:
+            return Baseline.IMAGE, len(original)
+        return (Baseline.IMAGE, count - 1) if count > 1 else (Baseline.NONE, 0)
+    return (Baseline.LAYERS, 1) if count > 1 else (Baseline.NONE, 0)
+
+
+def _original_layers(case: Case) -> list[str]:
+    for item in case.find("image-inspect"):
+        if item.outcome is Outcome.COLLECTED:
+            return list(texts_of(object_of(case.read_json(item).get("RootFS")).get("Layers")))
+    return []
+
+
+def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Loading, trees: Trees) -> FileView:
+    examiner = loading.examiner
+    packages = read_packages(trees, examiner.texts)
+    loading.warnings.extend(_name_unread(trees))
+    anomalies = (*source.anomalies, *image.anomalies, *trees.final.anomalies)
+    reasons = list(_failures_of(anomalies))
+    view = FileView(
+        item=item.id,
+        baseline=trees.baseline,
+        final=trees.final,
+        base=trees.before,
+        changes=compare(trees.before, trees.final) if trees.before is not None else (),
+        recovered=trees.final.recovered,
+        layers=trees.final.layers,
+        packages=packages,
+        history=tuple(line.created_by for line in image.history),
+        image_config=image.config,
+        created_at=text_of(image.config.get("created")),
+        anomalies=tuple((a.code, a.message, a.path) for a in anomalies[:_MOST_ANOMALIES]),
+        failures=tuple(reasons),
+        reason="",
+    )
+    return replace(view, artifacts=tuple(collect_artifacts(view, trees, examiner)))
+
+
+def _name_unread(trees: Trees) -> Iterable[str]:
+    for path in RPM_DATABASES:
+        if trees.final.get(path):
+            yield f"the package database {show_path(path)} is of rpm and was not examined"
+
+
+def _failures_of(anomalies: Iterable[object]) -> Iterable[str]:
+    for anomaly in anomalies:
+        code = getattr(anomaly, "code", "")
+        if code.startswith(("truncated", "missing", "unreadable")) or code in {"too-many-entries"}:
+            yield f"archive: {getattr(anomaly, 'message', code)}"

@@ -1,0 +1,86 @@
+"""Dangerous settings of the container, and secrets that lie open: mapped from the risk signals of `ir ps`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forensics.analyze.configuration import Area, read_configured
+from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.file_types import list_paths
+from forensics.analyze.files import Artifact
+from forensics.analyze.rule import Rule
+from forensics.analyze.runtime import objects_of
+from forensics.model import Confidence, Finding, Severity
+from forensics.risk import RiskSignal, assess_risk
+
+_ATTACK = {
+    "risk.privileged": ("T1611",),
+    "risk.engine-socket": ("T1611", "T1610"),
+    "risk.mount": ("T1611",),
+    "risk.host": ("T1611",),
+    "risk.capability": ("T1611", "T1548"),
+    "risk.secret": ("T1552.007", "T1552.001"),
+    "risk.no-seccomp": ("T1611",),
+}
+_BENIGN = {
+    "risk.secret": "Official images are configured that way; the value is still readable by many.",
+}
+SECRET_FILE = Rule(
+    "secret.file-added",
+    "A credential file was added",
+    Severity.MEDIUM,
+    ("T1552.001", "T1552.004"),
+    "Keys and tokens in a container can be read by whoever breaks in; they must be rotated now.",
+    "Applications that are configured by such files on purpose.",
+    "Rotate what the file holds; keep secrets in the orchestrator's secret store.",
+)
+
+
+def analyze_posture(view: CaseView) -> Iterator[Finding]:
+    """Report every risk signal; those that are low are one finding for each rule."""
+    history = [step for _, document in view.documents("image-history") for step in _steps(document)]
+    if not view.inspect:
+        return
+    signals = assess_risk(view.inspect, view.image_inspect or None, history)
+    groups: dict[tuple[str, Severity], list[RiskSignal]] = {}
+    for signal in signals:
+        groups.setdefault((signal.rule, signal.severity), []).append(signal)
+    for (name, severity), group in groups.items():
+        yield _rule(name, severity, group[0]).found(
+            "; ".join(dict.fromkeys(signal.matched for signal in group)), [view.reference("inspect")]
+        )
+
+
+def _steps(document: object) -> tuple[dict[str, object], ...]:
+    if isinstance(document, dict):
+        return objects_of(document.get("history"))
+    return objects_of(document)
+
+
+def _rule(name: str, severity: Severity, signal: RiskSignal) -> Rule:
+    attack = next((ids for prefix, ids in _ATTACK.items() if name.startswith(prefix)), ())
+    benign = next(
+        (text for prefix, text in _BENIGN.items() if name.startswith(prefix)), "Some services need the setting."
+    )
+    asked = f" (CIS Docker Benchmark {signal.cis})" if signal.cis else ""
+    return Rule(
+        f"posture.{name.removeprefix('risk.')}",
+        signal.title[0].upper() + signal.title[1:],
+        severity,
+        attack,
+        signal.why[0].upper() + signal.why[1:] + asked,
+        benign,
+        "Start the next container without it; if it was needed, treat what it opens as reached by the intruder.",
+        Confidence.HIGH,
+    )
+
+
+def analyze_secrets(view: CaseView) -> Iterator[Finding]:
+    """Name credential files that are new; their content never appears."""
+    added: list[Artifact] = [
+        configured.artifact
+        for configured in read_configured(view.files, Area.SECRET)
+        if configured.artifact.entry.size_bytes and configured.artifact.is_runtime
+    ]
+    if added:
+        yield SECRET_FILE.found(list_paths(added), [artifact.reference for artifact in added])

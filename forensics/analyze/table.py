@@ -1,0 +1,65 @@
+"""The table of analyzers, in the order in which their findings are shown within one severity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from forensics.analyze.accounts import analyze_accounts
+from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.file_types import analyze_file_types
+from forensics.analyze.matches import analyze_matches
+from forensics.analyze.network import analyze_network
+from forensics.analyze.persistence import analyze_persistence, analyze_preload
+from forensics.analyze.posture import analyze_posture, analyze_secrets
+from forensics.analyze.processes import analyze_commands, analyze_processes
+from forensics.analyze.provenance import analyze_archive, analyze_provenance
+from forensics.analyze.recovered import analyze_recovered
+from forensics.analyze.shells import analyze_shells
+from forensics.analyze.system_files import analyze_privileges, analyze_system_files
+from forensics.analyze.traces import analyze_histories, analyze_names, analyze_times
+from forensics.analyze.typed import analyze_events, analyze_histories_text, analyze_logs, analyze_scripts
+from forensics.analyze.views import analyze_views
+from forensics.analyze.web_roots import analyze_web_roots
+from forensics.model import Finding
+
+FILES = "files"
+"""A need: a file system (snapshot, tmpfs, volumes). Other needs are kinds of evidence items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzer:
+    """One analyzer: its name in the ledger, its function, the evidence that it cannot do without."""
+
+    name: str
+    analyze: Callable[[CaseView], Iterator[Finding]]
+    needs: str
+
+
+ANALYZERS: tuple[Analyzer, ...] = (
+    Analyzer("shells", analyze_shells, "processes"),
+    Analyzer("processes", analyze_processes, "processes"),
+    Analyzer("commands", analyze_commands, "processes"),
+    Analyzer("network", analyze_network, "sockets"),
+    Analyzer("views", analyze_views, "processes"),
+    Analyzer("yara", analyze_matches, FILES),
+    Analyzer("file types", analyze_file_types, FILES),
+    Analyzer("system files", analyze_system_files, FILES),
+    Analyzer("privileges", analyze_privileges, FILES),
+    Analyzer("preload", analyze_preload, FILES),
+    Analyzer("persistence", analyze_persistence, FILES),
+    Analyzer("accounts", analyze_accounts, FILES),
+    Analyzer("web roots", analyze_web_roots, FILES),
+    Analyzer("scripts", analyze_scripts, FILES),
+    Analyzer("typed commands", analyze_histories_text, FILES),
+    Analyzer("histories and logs", analyze_histories, FILES),
+    Analyzer("times", analyze_times, FILES),
+    Analyzer("names", analyze_names, FILES),
+    Analyzer("recovered deletions", analyze_recovered, FILES),
+    Analyzer("archive", analyze_archive, FILES),
+    Analyzer("provenance", analyze_provenance, FILES),
+    Analyzer("added secrets", analyze_secrets, FILES),
+    Analyzer("container output", analyze_logs, "logs"),
+    Analyzer("engine events", analyze_events, "events"),
+    Analyzer("posture", analyze_posture, "inspect"),
+)

@@ -1,0 +1,84 @@
+"""One word for the whole case, with its strongest reasons and what could not be examined. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from forensics.model import Confidence, Finding, LedgerLine, Outcome, Severity, Verdict
+from forensics.text import show
+
+_MOST_REASONS = 3
+_MOST_GAPS = 6
+_SHOWN = 160
+_NO_DEED = (
+    "posture.",
+    "image.archive-anomaly",
+    "engine.exec-used",
+    "secret.",
+    "layer.secret",
+    "image.start-command-changed",
+)
+
+
+def is_deed(finding: Finding) -> bool:
+    """Whether the finding says that somebody did something, rather than that somebody could."""
+    return not finding.rule.startswith(_NO_DEED)
+
+
+def judge(findings: Sequence[Finding], gaps: Sequence[str]) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict and its reasons: the three strongest, then what could not be examined.
+
+    Compromised: one critical deed, or two different high ones, that are at least of medium confidence. Suspicious: any
+    deed of medium severity or worse, or a setting that hands over the host. Else there is no evidence of compromise,
+    which is never the same as clean.
+    """
+    ranked = sorted(findings, key=_strength)
+    deeds = [finding for finding in ranked if is_deed(finding) and finding.confidence is not Confidence.LOW]
+    critical = [finding for finding in deeds if finding.severity is Severity.CRITICAL]
+    high = {finding.rule for finding in deeds if finding.severity is Severity.HIGH}
+    grave = [finding for finding in ranked if finding.severity.rank <= Severity.HIGH.rank]
+    medium = [finding for finding in deeds if finding.severity is Severity.MEDIUM]
+    if critical or len(high) > 1:
+        verdict = Verdict.COMPROMISED
+    elif grave or medium:
+        verdict = Verdict.SUSPICIOUS
+    else:
+        verdict = Verdict.NO_EVIDENCE
+    reasons = [describe(finding) for finding in _strongest(ranked, verdict)]
+    if verdict is Verdict.NO_EVIDENCE:
+        reasons.append(
+            "no evidence of compromise was found in what could be examined; that is not proof of its absence"
+        )
+    return verdict, (*reasons, *_describe_gaps(gaps))
+
+
+def _strongest(ranked: Iterable[Finding], verdict: Verdict) -> list[Finding]:
+    if verdict is Verdict.NO_EVIDENCE:
+        return []
+    chosen: dict[str, Finding] = {}
+    for finding in ranked:
+        if finding.severity.rank <= Severity.MEDIUM.rank:
+            chosen.setdefault(finding.rule, finding)
+    return list(chosen.values())[:_MOST_REASONS]
+
+
+def _strength(finding: Finding) -> tuple[int, bool, int]:
+    return finding.severity.rank, not is_deed(finding), list(Confidence).index(finding.confidence)
+
+
+def describe(finding: Finding) -> str:
+    """Return the finding in one safe line."""
+    return f"{finding.title} ({finding.severity}): {show(finding.matched, _SHOWN)}"
+
+
+def _describe_gaps(gaps: Sequence[str]) -> list[str]:
+    shown = [f"could not be examined: {show(gap, _SHOWN)}" for gap in gaps[:_MOST_GAPS]]
+    if len(gaps) > _MOST_GAPS:
+        shown.append(f"could not be examined: {len(gaps) - _MOST_GAPS} more, listed in the ledger")
+    return shown
+
+
+def find_gaps(collection: Iterable[LedgerLine], analysis: Iterable[LedgerLine]) -> list[str]:
+    """Return what failed, of the collection and of the analysis, each as one phrase."""
+    failed = [line for line in (*collection, *analysis) if line.outcome is Outcome.FAILED]
+    return list(dict.fromkeys(f"{line.artefact}: {line.reason}" for line in failed))
