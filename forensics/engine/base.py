@@ -7,10 +7,10 @@ commands and environment: show it through :mod:`forensics.text` only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from forensics.errors import EngineError
+from forensics.frozen import dataclass, field
 from forensics.model import ChangeKind, JsonObject
 
 _SHORT_ID = 12

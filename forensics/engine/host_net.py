@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from forensics.engine.host_proc import HostProcess
 from forensics.engine.netns import TCP_STATES, Interface, Namespace
 from forensics.engine.procfs import namespace_inode, read_bytes, read_or_empty
 from forensics.engine.unix_diag import UNIX_TYPES, list_unix_sockets
 from forensics.errors import EngineError
+from forensics.frozen import dataclass
 from forensics.model import JsonObject
 from forensics.text import from_bytes
 

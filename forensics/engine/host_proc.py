@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass
 from functools import partial
 
 from forensics.engine.base import Container
 from forensics.engine.host_views import find_container_pids
 from forensics.engine.procfs import namespace_inode, read_bytes, read_link, read_or_empty, with_deadline
+from forensics.frozen import dataclass
 from forensics.model import JsonObject
 from forensics.text import from_bytes
 

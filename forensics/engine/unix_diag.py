@@ -6,9 +6,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from forensics.engine.netlink import entered, parse_attributes
+from forensics.frozen import dataclass
 
 UNIX_TYPES = {1: "stream", 2: "dgram", 5: "seqpacket"}
 _NETLINK_SOCK_DIAG = 4
