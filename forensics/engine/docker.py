@@ -29,11 +29,12 @@ class DockerEngine(DockerReader):
     """A connected engine. Reading methods are inherited; the methods here change something."""
 
     def commit(self, container: Container, *, pause: bool, ref: str = "") -> str:
-        """Snapshot the container (no volumes, no tmpfs) and return the new image's id.
+        """Snapshot the container (no volumes, no tmpfs) and return the new image's id; never un-freezes it.
 
-        With *pause* false the engine leaves the container as it is. With true it un-freezes a container that was
-        frozen before (moby#10932): ask for it only for a running one.
+        With *pause* the engine stops a running container for the copy. One that is frozen already is copied without:
+        the engine would let it run again afterwards (moby#10932).
         """
+        pause = pause and self.inspect_container(container.id).status != "paused"
         repository, _, tag = ref.partition(":")
         params = {"container": container.id, "pause": "1" if pause else "0", "repo": repository, "tag": tag}
         return str(self._transport.post("/commit", {}, params, slow=True)["Id"])

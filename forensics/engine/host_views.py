@@ -50,39 +50,56 @@ def read_cgroup_pids(container_id: str, init_pid: int) -> tuple[int, ...]:
 
 def find_cgroup_dirs(container_id: str, pid: int) -> tuple[str, ...]:
     """Return the mounted directories of the container's cgroup, one for each hierarchy, cgroup2 first."""
-    mounts = _cgroup_mounts()
+    mounts = parse_cgroup_mounts(_read_text("/proc/self/mountinfo"))
     found = []
-    for line in read_or_empty(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():
+    for line in _read_text(f"/proc/{pid}/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if container_id not in path or "/.." in path:
+        own = own_cgroup(path, container_id)
+        root, point = mounts.get(controllers, ("", ""))
+        if not own or not point or not own.startswith(root):
             continue
-        mount = mounts.get(controllers)
-        if mount:
-            directory = f"{mount}{_up_to(path, container_id)}"
-            if os.path.isdir(directory):  # noqa: PTH112 - one system call
-                found.append((bool(controllers), directory))
+        directory = point + own[len(root) :]
+        if os.path.isdir(directory):  # noqa: PTH112 - one system call
+            found.append((bool(controllers), directory))
     return tuple(directory for _, directory in sorted(found))
 
 
-def _up_to(path: str, container_id: str) -> str:
-    """The container's own cgroup, even when the process moved into one below it (systemd in a container does)."""
+def own_cgroup(path: str, container_id: str) -> str:
+    """Return the container's own cgroup, also when the process moved into one below it; empty when it is elsewhere.
+
+    It has many names: `/docker/ID`, `/system.slice/docker-ID.scope`, `/machine.slice/libpod-ID.scope/container`.
+    """
+    if not container_id or container_id not in path or "/.." in path:
+        return ""
     end = path.find("/", path.index(container_id))
     return path if end < 0 else path[:end]
 
 
-def _cgroup_mounts() -> dict[str, str]:
-    """Controllers as /proc/PID/cgroup names them (empty for cgroup2) → where the hierarchy is mounted."""
-    mounts: dict[str, str] = {}
-    for line in read_or_empty("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines():
+def parse_cgroup_mounts(mountinfo: str) -> dict[str, tuple[str, str]]:
+    """Return controllers as /proc/PID/cgroup names them (empty for cgroup2) → (root of the mount, where it is).
+
+    The root is not `/` where an engine runs inside a container; paths begin with it then.
+    """
+    mounts: dict[str, tuple[str, str]] = {}
+    for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
+        kind, _, options = after.partition(" ")
         root, point = before.split(" ")[3:5]
-        if kind == "cgroup2" and root == "/":
-            mounts.setdefault("", point)
-        elif kind == "cgroup" and root == "/":
-            names = [o for o in options.split(",") if o not in {"rw", "ro", "xattr"} and "agent" not in o]
-            mounts.setdefault(",".join(names), point)
+        place = ("" if root == "/" else root, point)
+        if kind == "cgroup2":
+            mounts.setdefault("", place)
+        elif kind == "cgroup":
+            names = [part for part in options.split(" ")[-1].split(",") if _is_controller(part)]
+            mounts.setdefault(",".join(names), place)
     return mounts
+
+
+def _is_controller(option: str) -> bool:
+    return option not in {"rw", "ro", "xattr", "clone_children", "noprefix"} and "agent" not in option
+
+
+def _read_text(path: str) -> str:
+    return read_or_empty(path).decode("utf-8", "surrogateescape")
 
 
 def _by_cgroup(pids: list[int], container_id: str) -> list[int]:

@@ -42,11 +42,8 @@ def test_info_tells_what_engine_it_is(engine: DockerEngine) -> None:
     info = engine.info()
 
     assert info.name in {"docker", "podman"}
-    assert info.version
     assert info.api_version.count(".") == 1
-    assert info.id
-    assert info.storage_driver
-    assert info.is_local
+    assert all((info.version, info.id, info.storage_driver, info.is_local))
 
 
 def test_a_container_is_found_by_name_id_and_prefix(engine: DockerEngine, run_container: RunContainer) -> None:
@@ -132,16 +129,26 @@ def test_events_end_at_the_given_time(engine: DockerEngine, run_container: RunCo
     assert "start" in actions
 
 
-def test_commit_without_pause_leaves_a_frozen_container_frozen(
-    engine: DockerEngine, run_container: RunContainer
+@pytest.mark.parametrize("pause", [False, True])
+def test_a_commit_leaves_a_frozen_container_frozen(
+    engine: DockerEngine, run_container: RunContainer, *, pause: bool
 ) -> None:
     """moby#10932: with the engine's own pause it would run again."""
     container = run_container()
     engine.pause(container)
-    image_id = engine.commit(container, pause=False)
+    image_id = engine.commit(container, pause=pause)
 
     assert engine.inspect_container(container.id).status == "paused"
     engine.remove_image(image_id)
+
+
+def test_a_commit_with_pause_leaves_a_running_container_running(
+    engine: DockerEngine, run_container: RunContainer
+) -> None:
+    container = run_container()
+    engine.remove_image(engine.commit(container, pause=True))
+
+    assert engine.inspect_container(container.id).status == "running"
 
 
 def test_save_streams_a_whole_tar(engine: DockerEngine, base_image: str) -> None:
