@@ -29,9 +29,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder; ``name`` joins folders that hold only one another; ``hidden`` counts changes that are not listed."""
+    """One folder; ``name`` joins folders that hold only one another; ``hidden`` counts changes that are not listed.
+
+    ``own`` is the change of the folder itself, where it was added, modified or deleted.
+    """
 
     name: bytes
+    own: Leaf | None
     counts: Counts
     folders: tuple[Folder, ...]
     changes: tuple[Leaf, ...]
@@ -71,7 +75,7 @@ def grow_tree(changes: Iterable[Change], cited: Mapping[bytes, tuple[int, ...]])
     for change in changes:
         _plant(root, change, cited.get(change.path.lstrip(b"/"), ()))
     budget = [_MOST_LEAVES]
-    return _finish(b"", root, budget, opened=True)
+    return _finish(b"", root, None, budget, opened=True)
 
 
 def _plant(root: _Draft, change: Change, findings: tuple[int, ...]) -> None:
@@ -86,27 +90,33 @@ def _plant(root: _Draft, change: Change, findings: tuple[int, ...]) -> None:
     draft.changes.append(Leaf(name, change, findings))
 
 
-def _finish(name: bytes, draft: _Draft, budget: list[int], *, opened: bool) -> Folder:
-    while name and len(draft.folders) == 1 and not draft.changes:
+def _finish(name: bytes, draft: _Draft, own: Leaf | None, budget: list[int], *, opened: bool) -> Folder:
+    counts = Counts(*(draft.counts.get(kind, 0) for kind in ChangeKind))
+    while name and len(draft.folders) == 1 and all(leaf.name in draft.folders for leaf in draft.changes):
+        own = draft.changes[0] if draft.changes else None
         inner, draft = next(iter(draft.folders.items()))
         name = name + b"/" + inner
-    counts = Counts(*(draft.counts.get(kind, 0) for kind in ChangeKind))
-    ranked = sorted(draft.changes, key=lambda leaf: (not leaf.findings, leaf.name))
+    selves = {leaf.name: leaf for leaf in draft.changes if leaf.name in draft.folders}
+    ranked = sorted(
+        (leaf for leaf in draft.changes if leaf.name not in selves), key=lambda leaf: (not leaf.findings, leaf.name)
+    )
     listed = ranked[: max(0, min(_MOST_PER_FOLDER, budget[0]))]
     budget[0] -= len(listed)
     order = sorted(draft.folders.items(), key=lambda pair: (not pair[1].cited, pair[0]))
-    folders, unlisted = _finish_folders(order, budget)
+    folders, unlisted = _finish_folders(order, selves, budget)
     is_open = opened or counts.total < _OPEN_WHEN_UNDER
     leaves = tuple(sorted(listed, key=lambda leaf: (not leaf.findings, leaf.name)))
-    return Folder(name, counts, folders, leaves, len(ranked) - len(listed) + unlisted, is_open)
+    return Folder(name, own, counts, folders, leaves, len(ranked) - len(listed) + unlisted, is_open)
 
 
-def _finish_folders(order: list[tuple[bytes, _Draft]], budget: list[int]) -> tuple[tuple[Folder, ...], int]:
+def _finish_folders(
+    order: list[tuple[bytes, _Draft]], selves: Mapping[bytes, Leaf], budget: list[int]
+) -> tuple[tuple[Folder, ...], int]:
     folders, unlisted = [], 0
     for name, draft in order:
         if budget[0] <= 0:
             unlisted += sum(draft.counts.values())
             continue
         budget[0] -= 1
-        folders.append(_finish(name, draft, budget, opened=draft.cited))
+        folders.append(_finish(name, draft, selves.get(name), budget, opened=draft.cited))
     return tuple(folders), unlisted

@@ -29,6 +29,8 @@ from forensics.report.timeline import draw_timeline
 from forensics.resources import find_resource_dir
 
 PAGE = "page.html.j2"
+_GAP = "could not be examined: "
+"""How the verdict begins a reason that is a gap; the page lists gaps beside the reasons, from the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _make_context(report: Report) -> dict[str, object]:
         "analysis": analysis,
         "subject": report.subject,
         "severities": [(severity, severities[severity]) for severity in Severity],
+        "reasons": [reason for reason in analysis.reasons if not reason.startswith(_GAP)],
         "failed": [line for line in report.gaps if line.outcome is Outcome.FAILED],
         "not_applicable": [line for line in report.gaps if line.outcome is Outcome.NOT_APPLICABLE],
         "next_steps": _choose_next_steps(report),

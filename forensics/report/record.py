@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from forensics.evidence.custody import FIRST_PREV, CustodyEntry
@@ -29,18 +30,25 @@ def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, .
     open_steps: dict[str, int] = {}
     steps: list[Step] = []
     for entry in entries:
-        if entry.action in _ROUTINE and entry.result == "ok" and not entry.source_altered:
+        key = f"{entry.action}\0{_subject(entry)}"
+        is_routine = entry.action in _ROUTINE and entry.result == "ok" and not entry.source_altered
+        if is_routine and key not in open_steps:
             continue
         step = _read_step(entry, masker)
-        key = f"{step.action}\0{text_at(entry.details, 'activity') or describe(entry)}"
         if entry.result == "begin":
             open_steps[key] = len(steps)
             steps.append(step)
         elif key in open_steps:
-            steps[open_steps.pop(key)] = step
+            place = open_steps.pop(key)
+            steps[place] = replace(step, at=steps[place].at)
         else:
             steps.append(step)
     return tuple(steps)
+
+
+def _subject(entry: CustodyEntry) -> str:
+    """Return what the begin and the end of one act have in common."""
+    return text_at(entry.details, "activity") or text_at(entry.details, "image") or describe(entry)
 
 
 def _read_step(entry: CustodyEntry, masker: Masker) -> Step:
