@@ -45,7 +45,7 @@ def undo_action(action: Action, engine: ContainmentEngine, container: Container,
     return undo(action, engine, container, footprint) if undo else "nothing to undo"
 
 
-def destroy_connections(footprint: Footprint, *, own_only: bool = False) -> int:
+def destroy_connections(footprint: Footprint) -> int:
     """Abort the TCP connections of the container to anyone else, and return how many.
 
     In a namespace that others use too, only sockets that the container's processes hold are touched.
@@ -59,8 +59,6 @@ def destroy_connections(footprint: Footprint, *, own_only: bool = False) -> int:
     destroyed = 0
     owners = read_socket_owners(footprint.members)
     for use in footprint.namespaces:
-        if own_only and not use.is_exclusive:
-            continue
         with Namespace(use.path) as namespace:
             for found in _tcp_sockets(namespace.netlink):
                 if is_foreign_connection(found) and (use.is_exclusive or found.inode in owners):

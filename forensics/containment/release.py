@@ -1,7 +1,7 @@
 """Undoes containment from the custody log alone, in reverse, and proves the restoration; a second time is a no-op.
 
-Processes go on last, when everything else is as it was. Connections of before the cut are aborted first, so that an
-intruder's session does not come back to life with the network.
+Processes go on last, when everything else is as it was. Connections of a frozen container outlive containment and may
+go on; aborting them could end the container, and then nothing would be as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.containment.actions import Action, ActionKind, parse_recorded_attachment
-from forensics.containment.apply import destroy_connections, undo_action
+from forensics.containment.apply import undo_action
 from forensics.containment.journal import Journal, Performed
 from forensics.containment.pointers import forget
 from forensics.containment.probe import EchoProbe
@@ -24,6 +24,7 @@ from forensics.errors import ContainerNotFoundError
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:
+    from forensics.containment.plan import Scene
     from forensics.containment.port import ContainmentEngine
     from forensics.engine.base import Container, NetworkAttachment
     from forensics.evidence.case import Case
@@ -115,8 +116,9 @@ class _Release:
         except ContainerNotFoundError:
             self._give_up(open_actions)
             return
-        footprint = look(self._engine, container).footprint
-        self._end_connections(container, footprint)
+        scene = look(self._engine, container)
+        footprint = scene.footprint
+        self._note_connections(scene)
         wanted = _recorded_attachments(open_actions)
         for action in reversed(open_actions):
             if action.kind not in _LAST_KINDS:
@@ -153,23 +155,12 @@ class _Release:
             self.performed.append(self._journal.undo(action, lambda: "the container no longer exists"))
         self.differences.append("the container no longer exists; nothing was left to restore")
 
-    def _end_connections(self, container: Container, footprint: Footprint) -> None:
-        if container.status != "paused" or not footprint.is_visible:
-            return
-        action = Action(
-            f"A{self._journal.count_actions() + 1:02d}",
-            ActionKind.DESTROY_SOCKETS,
-            effect="abort the connections of before the cut, so that none resumes when the network is back",
-            inverse="none: both ends have to connect anew",
-            precondition="the container is frozen and disconnected",
-        )
-        done = self._journal.perform(
-            action, lambda: f"{destroy_connections(footprint, own_only=True)} connections aborted"
-        )
-        self.performed.append(done)
-        if done.error:
-            self.differences.append(f"old connections may resume: {done.error}")
-        self._journal.undo(action, lambda: "nothing to undo")
+    def _note_connections(self, scene: Scene) -> None:
+        held = sum(len(snapshot.established) for _, snapshot in scene.own)
+        if held:
+            self.differences.append(
+                f"{held} connections of before the cut may go on, if their other end still has them"
+            )
 
     def _check(self, open_actions: tuple[Action, ...], wanted: tuple[NetworkAttachment, ...]) -> None:
         container = self._engine.find_container(self._id)

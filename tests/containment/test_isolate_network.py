@@ -1,0 +1,161 @@
+"""Real packets: what flows before the cut stops with it, nothing escapes, and everything works again after release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from containment_rig import Box, Lab, Sniffer, read_document, wait_until
+
+from forensics.evidence.case import Case
+
+pytestmark = pytest.mark.docker
+
+BEACON = "while :; do echo beacon; sleep 0.05; done | nc {peer} 9000"
+LISTENER = "while :; do sleep 1000 | nc -l -p 9000; done"
+SERVER = "while :; do echo hello | nc -l -p 7000; done"
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_live_connection_stops_and_a_fresh_one_works_after_release(
+    box: Box, lab: Lab, sniff: Callable[[str], Sniffer], freeze: bool
+) -> None:
+    network = box.network("n")
+    peer = box.run("peer", "--network", network, command=LISTENER)
+    suspect = box.run(
+        "suspect",
+        "--network",
+        network,
+        "--network-alias",
+        "web",
+        command=f"({SERVER}) & ({BEACON.format(peer=peer)}) & sleep 1000",
+    )
+    wait_until(lambda: "beacon" in box.docker("logs", peer))
+    before = box.find(suspect).networks[0]
+    sniffer = sniff(before.mac)
+    assert sniffer.count(0.5) > 0, "the beacon must be on the wire before the cut"
+
+    result = lab.isolate(suspect, freeze=freeze)
+
+    assert sniffer.count(1.0) == 0
+    assert result.proved, result.proof.reasons
+    assert box.find(suspect).status == ("paused" if freeze else "running")
+    document = result.to_document()
+    assert document["schema"] == "ir.containment/1"
+    assert document["proof"]["probe"]["answered_before"] == [before.ipv4]
+    assert document["proof"]["probe"]["answered_after"] == []
+    with Case.open(result.case, read_only=True) as case:
+        capture = read_document(case, "ir.containment-capture/1")
+        established = [found for found in capture["sockets"] if found["state"] == "ESTABLISHED"]
+        assert [(found["local_addr"], found["remote_port"]) for found in established] == [(before.ipv4, 9000)]
+        assert established[0]["pid"] in {process["pid"] for process in capture["processes"]}
+        assert any(process["argv"][:2] == ["nc", peer] for process in capture["processes"])
+
+    released = lab.release(result)
+
+    assert released.restored, released.reasons
+    after = box.find(suspect)
+    assert after.status == "running"
+    assert after.networks[0].ipv4 == before.ipv4
+    assert after.networks[0].mac == before.mac
+    assert set(after.networks[0].aliases) == set(before.aliases)
+    assert ("1 connections of before the cut may go on" in " ".join(released.differences)) is freeze
+    for target in ("web", suspect, before.ipv4):
+        assert box.sh(peer, f"nc -w 3 {target} 7000 </dev/null") == "hello"
+
+
+def test_the_default_bridge_and_published_ports(box: Box, lab: Lab) -> None:
+    suspect = box.run("suspect", "-p", "127.0.0.1::7000", command=SERVER)
+    ports = box.inspect(suspect)["NetworkSettings"]["Ports"]
+    result = lab.isolate(suspect)
+    assert result.proved, result.proof.reasons
+    assert box.inspect(suspect)["NetworkSettings"]["Networks"] == {}
+    assert lab.release(result).restored
+    assert box.inspect(suspect)["NetworkSettings"]["Ports"].keys() == ports.keys()
+
+
+def test_isolating_again_proves_again_and_releasing_twice_is_a_no_op(box: Box, lab: Lab) -> None:
+    suspect = box.run("suspect", "--restart", "always")
+    first = lab.isolate(suspect)
+    again = lab.isolate(suspect, root=first.case)
+    assert (first.proved, again.proved) == (True, True)
+    assert again.performed == ()
+    assert box.inspect(suspect)["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    released = lab.release(first)
+    assert released.restored, released.reasons
+    assert box.inspect(suspect)["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    entries = len(Case.open(first.case, read_only=True).custody())
+    twice = lab.release(first)
+    assert twice.restored
+    assert twice.performed == ()
+    assert len(Case.open(first.case, read_only=True).custody()) == entries
+
+
+def test_a_container_that_was_frozen_before_stays_frozen_after_release(box: Box, lab: Lab) -> None:
+    suspect = box.run("suspect")
+    box.docker("pause", suspect)
+    result = lab.isolate(suspect)
+    assert result.proved, result.proof.reasons
+    assert lab.release(result).restored
+    assert box.find(suspect).status == "paused"
+    assert [item.name for item in box.find(suspect).networks] == ["bridge"]
+
+
+def test_a_stopped_container_and_one_without_network(box: Box, lab: Lab) -> None:
+    stopped, alone = box.run("stopped", command="true"), box.run("alone", "--network", "none")
+    wait_until(lambda: box.find(stopped).status == "exited")
+    result = lab.isolate(stopped)
+    assert result.proved, result.proof.reasons
+    assert lab.release(result).restored
+    assert [item.name for item in box.find(stopped).networks] == ["bridge"]
+    result = lab.isolate(alone)
+    assert result.proved, result.proof.reasons
+    assert lab.release(result).restored
+    assert [item.name for item in box.find(alone).networks] == ["none"]
+
+
+def test_a_container_that_vanished_meanwhile_leaves_nothing_to_undo(box: Box, lab: Lab) -> None:
+    suspect = box.run("suspect", "--rm")
+    result = lab.isolate(suspect)
+    assert result.proved, result.proof.reasons
+    box.docker("rm", "-f", suspect)
+    released = lab.release(result)
+    assert released.restored
+    assert "no longer exists" in released.differences[0]
+
+
+def test_several_networks_come_back_in_order_with_aliases_addresses_and_links(box: Box, lab: Lab) -> None:
+    first = box.network("a", "--subnet", "10.181.1.0/24")
+    second = box.network("b", "--subnet", "10.181.2.0/24", "--ipv6", "--subnet", "fd00:181:2::/64")
+    third = box.network("c", "--internal")
+    other = box.run("other", "--network", second)
+    suspect = box.run(
+        "suspect", "--network", second, "--ip", "10.181.2.77", "--ip6", "fd00:181:2::77", "--network-alias", "db"
+    )
+    box.docker("network", "connect", "--ip", "10.181.1.9", "--alias", "x", "--alias", "y", first, suspect)
+    box.docker("network", "disconnect", second, suspect)
+    box.docker(
+        "network", "connect", "--ip", "10.181.2.78", "--ip6", "fd00:181:2::78", "--link", f"{other}:o", second, suspect
+    )
+    box.docker("network", "connect", third, suspect)
+    before = {item.name: item for item in box.find(suspect).networks}
+    result = lab.isolate(suspect)
+    assert result.proved, result.proof.reasons
+    order = [
+        done.action.parameters["attachment"]["name"] for done in result.performed if done.action.kind == "disconnect"
+    ]
+    assert order == [third, second, first]
+    released = lab.release(result)
+    assert released.restored, released.reasons
+    assert {item.name: item for item in box.find(suspect).networks} == before
+    assert released.differences == ()
+
+
+def test_a_hardware_address_of_its_own_comes_back(box: Box, lab: Lab) -> None:
+    network = box.network("n")
+    suspect = box.run_with_mac("suspect", network, "02:11:22:33:44:55")
+    assert box.find(suspect).networks[0].mac == "02:11:22:33:44:55"
+    result = lab.isolate(suspect)
+    released = lab.release(result)
+    assert released.restored, released.reasons
+    assert "02:11:22:33:44:55" in box.enter(suspect, "ip", "link")
