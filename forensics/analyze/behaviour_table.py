@@ -65,7 +65,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         Severity.HIGH,
         ("T1105", "T1059.004"),
         _patterns(
-            rf"{_FETCH}[^\n|;]{{0,300}}\|\s*(?:tee\s+\S+\s*\|\s*)?{_RUN}(?!\S*\.)(?:\s|$|[;&)\"'-])",
+            rf"{_FETCH}[^\n]{{0,300}}(?<!\|)\|(?!\|)\s*(?:tee\s+\S+\s*\|\s*)?{_RUN}(?!\S*\.)(?:\s|$|[;&)\"'-])",
             rf"{_FETCH}[^\n|;]{{0,300}}\|\s*(?:base64\s+-\w+|gunzip|gzip\s+-\w+|zcat|xz\s+-\w+|tr\s[^|]{{0,60}})\s*\|\s*{_RUN}",
             rf"{_RUN}\s+(?:-\w+\s+)?(?:['\"]?\$\(|`|<\()\s*{_FETCH}",
             rf"\b(?:eval|source|\.)\s+(?:['\"]?\$\(|`|<\()\s*{_FETCH}",

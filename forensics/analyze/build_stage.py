@@ -14,12 +14,16 @@ from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """The merged file system, the baseline's (if any), and the first layer's where the baseline has several."""
+    """The merged file system, the baseline's (if any), and the first layer's where the baseline has several.
+
+    ``built`` counts the layers that the image's own history made: the last one of a snapshot is the container's.
+    """
 
     baseline: Baseline
     final: Tree
     before: Tree | None
     first: Tree | None
+    built: int
 
 
 def read_packages(trees: Trees, texts: Mapping[str, bytes]) -> Packages:

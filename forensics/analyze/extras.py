@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from forensics.analyze.examine import Examiner
 from forensics.analyze.files import Artifact, Origin, Stage
 from forensics.analyze.runtime import number_of, object_of, text_of
+from forensics.archive.content import BlockSource
 from forensics.archive.tar import ChunkReader, MemberContent, TarMember, read_tar
 from forensics.archive.visitor import Content, spool_content
 from forensics.errors import IrError
@@ -54,7 +55,9 @@ def _read_item(
     path = to_bytes(text_of(item.attributes.get("exe")) or text_of(item.attributes.get("target")))
     path = path.removesuffix(b" (deleted)").lstrip(b"/")
     entry = FileEntry(path, EntryType.FILE, 0o755, 0, 0, item.size_bytes, 0, sha256=item.sha256)
-    yield _examine(item, origin, entry, _spool(case.stream(item), item.size_bytes), examiner)
+    stream = ChunkReader(case.stream(item))
+    whole = spool_content(MemberContent(BlockSource(stream), item.size_bytes), _MEMORY_BYTES)
+    yield _examine(item, origin, entry, whole, examiner)
 
 
 def _mount_of(item: EvidenceItem) -> bytes:
@@ -91,17 +94,3 @@ def _examine(item: EvidenceItem, origin: Origin, entry: FileEntry, content: Cont
     pid = number_of(pids[0] if isinstance(pids, list) and pids else item.attributes.get("pid")) or None
     text = examiner.texts.get(content.sha256)
     return Artifact(item.id, origin, known, examiner.facts.get(content.sha256), Stage.RUNTIME, pid=pid, text=text)
-
-
-class _Whole:
-    """An item's bytes as the reader of tar members would give them."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-
-def _spool(chunks: Iterator[bytes], size_bytes: int) -> Content:
-    return spool_content(_Whole(chunks), _MEMORY_BYTES if size_bytes <= _MEMORY_BYTES else 0)  # type: ignore[arg-type]  # only iterated

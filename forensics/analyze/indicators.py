@@ -27,7 +27,7 @@ _MOST_EACH = 60
 _MOST_ALL = 2000
 _ORDINARY = re.compile(
     r"(?:^|\.)(?:debian\.org|ubuntu\.com|gnu\.org|kernel\.org|python\.org|w3\.org|example\.(?:com|org)|localhost|schemas\.\S+"
-    r"|apache\.org|mozilla\.org|freedesktop\.org|ietf\.org|busybox\.net|alpinelinux\.org|openssl\.org|golang\.org|php\.net)$",
+    r"|github\.com|gitlab\.com|launchpad\.net|sourceforge\.net|bugs\.\S+|apache\.org|mozilla\.org|freedesktop\.org|ietf\.org|busybox\.net|alpinelinux\.org|openssl\.org|golang\.org|php\.net)$",
     re.IGNORECASE,
 )
 

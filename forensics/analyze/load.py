@@ -19,6 +19,7 @@ from forensics.analyze.files import Artifact, Baseline, FileView
 from forensics.analyze.packages import RPM_DATABASES
 from forensics.analyze.runtime import object_of, text_of, texts_of
 from forensics.archive.image import Image, ImageSource, open_image
+from forensics.archive.limits import DAMAGE, Anomaly
 from forensics.archive.tree import Content, compare, merge, read_layers
 from forensics.errors import ArchiveError
 from forensics.model import EvidenceItem, FileEntry, Outcome
@@ -86,10 +87,17 @@ def _read_layers(case: Case, item: EvidenceItem, source: ImageSource, image: Ima
         examiner.examine(entry, content, is_new=baseline is Baseline.NONE or entry.layer >= 1 or count == 0)
 
     layers = read_layers(source, image, visit)
+    built = count if baseline is Baseline.IMAGE else len(layers)
     final = merge(layers, source.limits)
     before = merge(layers[:count], source.limits) if baseline is not Baseline.NONE else None
     first = merge(layers[:1], source.limits) if count > 1 else None
-    return _assemble(item, source, image, loading, Trees(baseline, final, before, first))
+    return _assemble(
+        item,
+        source,
+        image,
+        loading,
+        Trees(baseline, final, before, first, built),
+    )
 
 
 def _read_against(
@@ -108,7 +116,7 @@ def _read_against(
         examiner.examine(entry, content, is_new=entry.layer not in shared)
 
     final = merge(read_layers(source, image, visit), source.limits)
-    return _assemble(item, source, image, loading, Trees(Baseline.GIVEN, final, before, None))
+    return _assemble(item, source, image, loading, Trees(Baseline.GIVEN, final, before, None, len(image.layers)))
 
 
 def _choose_baseline(case: Case, image: Image) -> tuple[Baseline, int]:
@@ -145,7 +153,7 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
         recovered=trees.final.recovered,
         layers=trees.final.layers,
         packages=packages,
-        history=tuple(line.created_by for line in image.history),
+        history=tuple(line.created_by for line in image.history if line.layer is None or line.layer < trees.built),
         image_config=image.config,
         created_at=text_of(image.config.get("created")),
         anomalies=tuple((a.code, a.message, a.path) for a in anomalies[:_MOST_ANOMALIES]),
@@ -161,8 +169,7 @@ def _name_unread(trees: Trees) -> Iterable[str]:
             yield f"the package database {show_path(path)} is of rpm and was not examined"
 
 
-def _failures_of(anomalies: Iterable[object]) -> Iterable[str]:
+def _failures_of(anomalies: Iterable[Anomaly]) -> Iterable[str]:
     for anomaly in anomalies:
-        code = getattr(anomaly, "code", "")
-        if code.startswith(("truncated", "missing", "unreadable")) or code in {"too-many-entries"}:
-            yield f"archive: {getattr(anomaly, 'message', code)}"
+        if anomaly.code in DAMAGE:
+            yield f"archive: {anomaly.message}"

@@ -84,16 +84,18 @@ def _judge_start(view: CaseView) -> Iterator[Finding]:
     original = [*texts_of(image.get("Entrypoint")), *texts_of(image.get("Cmd"))]
     text = " ".join(command or original)
     reference = view.reference("inspect") if command else EvidenceRef(view.files.item)
-    for hit in find_behaviours(text, script=False):
+    hits = [hit for hit in find_behaviours(text, script=False) if hit.behaviour.id != "runs-from-temp"]
+    if hits:
+        worst = min(hits, key=lambda hit: hit.behaviour.severity.rank)
         yield Rule(
-            f"image.start-command.{hit.behaviour.id}",
-            f"The start command: {hit.behaviour.title[0].lower()}{hit.behaviour.title[1:]}",
-            hit.behaviour.severity,
-            (*hit.behaviour.attack, "T1610"),
+            f"image.start-command.{worst.behaviour.id}",
+            f"The start command: {worst.behaviour.title[0].lower()}{worst.behaviour.title[1:]}",
+            worst.behaviour.severity,
+            (*dict.fromkeys(technique for hit in hits for technique in hit.behaviour.attack), "T1610"),
             "The container itself was created to do this.",
             "An administrator's one-off container.",
             "Find out who created the container (engine events, orchestrator's audit log).",
-        ).found(hit.excerpt, [reference])
+        ).found("; ".join(hit.excerpt for hit in hits), [reference])
     if command and original and command != original and view.image_inspect:
         yield ENTRY.found(f"{text[:200]} instead of {' '.join(original)[:200]}", [reference])
 

@@ -17,7 +17,7 @@ from forensics.text import from_bytes, show_path
 _NEXT = "Compare with the image's file (`ir diff`); rebuild the container from a trusted image."
 REPLACED = Rule(
     "system.binary-replaced",
-    "A system program or library was replaced in the running container",
+    "A system program or library was replaced",
     Severity.HIGH,
     ("T1554", "T1036.005"),
     "Containers are updated by new images; a program exchanged in place is a back door or hides one.",
@@ -111,8 +111,8 @@ _CAPABILITY_BYTES = 8
 
 def analyze_system_files(view: CaseView) -> Iterator[Finding]:
     """Judge changes of the image's programs and libraries; upgrades that the package database explains are left out."""
+    yield from _judge_replaced(view)
     if view.files.baseline.is_runtime:
-        yield from _judge_replaced(view)
         yield from _judge_shadowed(view)
     tampered = [a for a in view.files.artifacts if a.is_runtime and view.files.packages.is_tampered(a.path)]
     if tampered:
@@ -130,12 +130,14 @@ def _judge_replaced(view: CaseView) -> Iterator[Finding]:
         ):
             continue
         if artifact.before.type is EntryType.FILE and artifact.before.sha256 != artifact.entry.sha256:
-            if artifact.kind is Kind.SCRIPT and not _was_script(artifact, view):
+            if artifact.is_runtime and artifact.kind is Kind.SCRIPT and not _was_script(artifact, view):
                 yield RETYPED.found(from_bytes(b"/" + artifact.path), [artifact.reference])
             elif artifact.kind in {Kind.ELF, Kind.SCRIPT}:
                 replaced.append(artifact)
-    if replaced:
-        yield REPLACED.found(list_paths(replaced), [artifact.reference for artifact in replaced])
+    for stage, severity in ((Stage.RUNTIME, None), (Stage.BUILD, Severity.MEDIUM)):
+        group = [artifact for artifact in replaced if artifact.stage is stage]
+        if group:
+            yield REPLACED.found(list_paths(group), [artifact.reference for artifact in group], severity=severity)
     for change in view.files.changes:
         if _became_link(change) and not view.files.packages.final.owner(change.path):
             yield RETYPED.found(_describe_link(change), [view.files.reference(change.path)])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from forensics.analyze.behaviour import Hit, find_behaviours
-from forensics.analyze.configuration import Area, read_configured
+from forensics.analyze.configuration import Area, area_of, read_configured
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.files import Artifact
 from forensics.analyze.rule import Rule
@@ -16,6 +16,7 @@ from forensics.model import Confidence, EvidenceRef, Finding, Severity
 from forensics.text import from_bytes, show_path
 
 _LOG_BYTES = 8 << 20
+_JUDGED_ELSEWHERE = frozenset(Area) - {Area.SECRET, Area.HOSTS, Area.REPOSITORY}
 _LOG_PIECE = 200_000
 _NOT_IN_SCRIPTS = frozenset(
     {"runs-from-temp", "anti-forensics", "network-scan", "tunnel", "defense-evasion", "install-persistence"}
@@ -65,6 +66,8 @@ def analyze_scripts(view: CaseView) -> Iterator[Finding]:
     """Judge scripts that came after the baseline; one finding for each behaviour, with all scripts that show it."""
     found: dict[str, list[tuple[Artifact, Hit]]] = {}
     for artifact in view.files.candidates:
+        if area_of(artifact.path) in _JUDGED_ELSEWHERE:
+            continue
         hits = [hit for hit in _hits(artifact) if hit.behaviour.id not in _NOT_IN_SCRIPTS]
         alone = len(hits) == 1 and not artifact.is_runtime
         for hit in hits:

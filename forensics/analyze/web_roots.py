@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from forensics.analyze.content import Kind
@@ -35,6 +36,7 @@ _EXTENSIONS = (
     b".php", b".php3", b".php5", b".php7", b".phtml", b".phar", b".pht", b".jsp", b".jspx", b".war", b".asp", b".aspx",
     b".ashx", b".cgi", b".pl", b".cfm", b".shtml",
 )  # fmt: skip
+_GUARD = re.compile(rb"^(?:.*/)?index\.(?:php|html?)$")
 _GUARD_BYTES = 64
 
 
@@ -47,13 +49,17 @@ def analyze_web_roots(view: CaseView) -> Iterator[Finding]:
             continue
         if artifact.origin is Origin.RECOVERED or not _is_program(artifact):
             continue
-        if in_upload_place(artifact.path) and artifact.entry.size_bytes > _GUARD_BYTES and artifact.is_runtime:
+        if artifact.is_runtime and in_upload_place(artifact.path) and not _is_guard(artifact):
             misplaced.append(artifact)
         elif artifact.is_runtime and artifact.origin is Origin.LAYER:
             newcomers.append(artifact)
     for rule, artifacts in ((UPLOAD, misplaced), (SCRIPT, newcomers)):
         if artifacts:
             yield rule.found(list_paths(artifacts), [artifact.reference for artifact in artifacts])
+
+
+def _is_guard(artifact: Artifact) -> bool:
+    return bool(_GUARD.match(artifact.path)) and artifact.entry.size_bytes <= _GUARD_BYTES
 
 
 def _is_program(artifact: Artifact) -> bool:

@@ -1,0 +1,128 @@
+"""YARA over a case, a saved image, a directory or a single file: matches, and what could not be scanned."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.analyze.content import Match
+from forensics.analyze.examine import Examiner
+from forensics.analyze.load import load_files
+from forensics.analyze.scanner import Scanner, find_rule_files, open_scanner
+from forensics.archive.content import BlockSource, MemberContent
+from forensics.archive.image import open_image
+from forensics.archive.limits import DAMAGE
+from forensics.archive.tree import Content, read_layers
+from forensics.archive.visitor import spool_content
+from forensics.errors import ArchiveError
+from forensics.model import EntryType, FileEntry
+
+if TYPE_CHECKING:
+    from forensics.evidence.case import Case
+
+_MEMORY_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileMatch:
+    """One rule that matched one file. ``layer`` is the diff_id, ``item`` the evidence item in a case."""
+
+    path: bytes
+    sha256: str
+    match: Match
+    layer: str | None = None
+    item: str = ""
+
+
+@dataclass
+class Scan:
+    """A finished scan: only without ``failures`` does an empty ``matches`` mean that nothing matched."""
+
+    rules: int
+    scanned: int = 0
+    matches: list[FileMatch] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def check_rules(rules: tuple[Path, ...]) -> None:
+    """Compile the shipped rules and the user's.
+
+    Raises:
+        RuleError: one does not compile; the message names file and line.
+    """
+    with open_scanner(find_rule_files(rules)):
+        return
+
+
+def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
+    """Scan every file of every item of *case*."""
+    with open_scanner(find_rule_files(rules, own=own)) as scanner:
+        examiner = Examiner(scanner)
+        files = load_files(case, examiner)
+        scan = Scan(scanner.rule_count, examiner.scanned_files, failures=list(files.failures))
+    if not files.artifacts and files.reason:
+        scan.failures.append(files.reason)
+    for artifact in files.artifacts:
+        for match in artifact.facts.matches if artifact.facts else ():
+            digest = artifact.entry.sha256 or ""
+            scan.matches.append(FileMatch(artifact.path, digest, match, artifact.layer, artifact.item))
+    return scan
+
+
+def scan_path(path: Path, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
+    """Scan a saved image, a directory or a single file.
+
+    Raises:
+        RuleError: a rule does not compile.
+        UsageError: *path* does not exist.
+        ArchiveError: it is a damaged or empty image.
+    """
+    with open_scanner(find_rule_files(rules, own=own)) as scanner:
+        try:
+            return _scan_image(path, scanner)
+        except ArchiveError:
+            if not path.is_file() or not path.stat().st_size:
+                raise
+        return _scan_file(path, scanner)
+
+
+def _scan_image(path: Path, scanner: Scanner) -> Scan:
+    examiner = Examiner(scanner)
+    places: list[tuple[bytes, str, int]] = []
+
+    def visit(entry: FileEntry, content: Content) -> None:
+        examiner.examine(entry, content, is_new=False)
+        facts = examiner.facts.get(content.sha256)
+        if facts and facts.matches:
+            places.append((entry.path, content.sha256, entry.layer))
+
+    scan = Scan(scanner.rule_count)
+    with open_image(path) as source:
+        for image in source.images:
+            layers = {tree.layer.index: tree.diff_id for tree in read_layers(source, image, visit)}
+            for name, digest, layer in places:
+                matches = examiner.facts[digest].matches
+                scan.matches += [FileMatch(name, digest, match, layers.get(layer)) for match in matches]
+            places.clear()
+        scan.failures += [f"archive: {anomaly.message}" for anomaly in source.anomalies if anomaly.code in DAMAGE]
+    scan.scanned = examiner.scanned_files
+    scan.failures += examiner.failures
+    return scan
+
+
+def _scan_file(path: Path, scanner: Scanner) -> Scan:
+    examiner = Examiner(scanner)
+    name = os.fsencode(path.absolute()).lstrip(b"/")
+    size = path.stat().st_size
+    entry = FileEntry(name, EntryType.FILE, 0o755, 0, 0, size, 0)
+    with path.open("rb") as file:
+        content = spool_content(MemberContent(BlockSource(file), size), _MEMORY_BYTES)
+    try:
+        examiner.examine(entry, content, is_new=False)
+    finally:
+        content.close()
+    facts = examiner.facts.get(content.sha256)
+    matches = [FileMatch(name, content.sha256, match) for match in facts.matches] if facts else []
+    return Scan(scanner.rule_count, examiner.scanned_files, matches, examiner.failures)

@@ -1,0 +1,48 @@
+"""`ir analyze`: rebuild findings from evidence alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forensics.cli.frame import emit_json, json_option
+
+HELP = """Rebuild findings, changes, timeline and verdict of CASE from its evidence alone; no engine is asked.
+
+Exit code 1: something could not be examined, as the output says.
+
+\b
+  ir analyze cases/20260314T032001Z-web
+  ir analyze CASE --rules ~/yara --json | jq .verdict
+"""
+
+
+@click.command(help=HELP)
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option(
+    "--rules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="YARA file or folder; may be repeated.",
+)
+@click.option("--base", type=click.Path(path_type=Path), help="Saved image to compare the snapshot with.")
+@click.option("--no-yara", is_flag=True, help="Leave the YARA scan out (the ledger says so).")
+@json_option
+def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: bool, as_json: bool) -> int:
+    """Analyse, store below analysis/, show."""
+    from forensics.analyze import analyze  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.analyze_view import describe_analysis, find_failures, say_analysis  # noqa: PLC0415 - as above
+    from forensics.cli.session import read_actor  # noqa: PLC0415 - as above
+    from forensics.cli.settings import read_settings  # noqa: PLC0415 - as above
+    from forensics.evidence.case import Case  # noqa: PLC0415 - as above
+
+    with Case.open(case, actor=read_actor(read_settings())) as opened:
+        with opened.activity("analyze", "analysis", "findings derived from the evidence"):
+            analysis = analyze(opened, rules=rules, base=base, yara=not no_yara)
+        if as_json:
+            emit_json({"schema": "ir.analysis/1", "case": str(opened.root), **describe_analysis(analysis)})
+        else:
+            say_analysis(analysis, opened.root / "analysis")
+    return int(bool(find_failures(analysis)))

@@ -1,0 +1,83 @@
+"""Puts a saved image into a case of its own: the file's bytes as they are, a directory as a tar that we write."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from forensics.cli.session import default_case_dir, read_actor
+from forensics.cli.settings import read_settings
+from forensics.text import show
+
+if TYPE_CHECKING:
+    from forensics.evidence.case import Case
+
+_CHUNK_BYTES = 1 << 20
+_STDIN = Path("-")
+
+
+def check_image(path: Path) -> None:
+    """Find out whether *path* can be examined at all, before anything is written; standard input is taken on trust.
+
+    Raises:
+        UsageError: it does not exist.
+        ArchiveError: it is no image.
+    """
+    from forensics.archive.image import open_image  # noqa: PLC0415 - keeps `ir --help` light
+
+    if path != _STDIN:
+        with open_image(path):
+            return
+
+
+def open_subject(path: Path, case_dir: Path | None) -> Case:
+    """Return a new case that holds the image at *path*.
+
+    Raises:
+        CaseExistsError: *case_dir* is taken.
+    """
+    from forensics.evidence.case import Case  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.model import Subject  # noqa: PLC0415 - as above
+
+    settings = read_settings()
+    name = "standard-input" if path == _STDIN else path.name or "image"
+    subject = Subject(kind="image", name=show(os.fsencode(name)))
+    root = case_dir or default_case_dir(settings, name)
+    case = Case.create(root, subject=subject, actor=read_actor(settings))
+    try:
+        _add_image(case, path)
+    except BaseException:
+        case.close()
+        raise
+    return case
+
+
+def _add_image(case: Case, path: Path) -> None:
+    source = show(os.fsencode(path))
+    if path == _STDIN:
+        case.add("image", _read(sys.stdin.buffer), source="standard input", method="as it came", filename="image.tar")
+    elif path.is_dir():
+        case.add("image", _pack(path), source=source, method="directory, packed by ir", filename="image.tar")
+    else:
+        with path.open("rb") as file:
+            case.add("image", _read(file), source=source, method="copied as it is", filename="image.tar")
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _pack(path: Path) -> Iterator[bytes]:
+    from forensics.collect.treetar import Budget, Tally, pack_tree  # noqa: PLC0415 - only for directories
+    from forensics.collect.walk import open_directory  # noqa: PLC0415 - as above
+
+    tally = Tally()
+    root = open_directory(path)
+    try:
+        yield from pack_tree(root, Budget(sys.maxsize), tally)
+    finally:
+        os.close(root)
