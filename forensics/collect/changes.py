@@ -6,33 +6,20 @@ analysis; a disagreement is a finding.
 
 from __future__ import annotations
 
-import json
 import os
-import stat
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
+from forensics.collect.file_listing import FileListing
 from forensics.collect.namespace import read_mounts
-from forensics.collect.walk import Node, explain, hash_content, open_directory, walk
+from forensics.collect.walk import Node, Report, describe, explain, open_directory, walk
+from forensics.engine.openat2 import open_path, open_root
 from forensics.errors import EngineError
-from forensics.model import JsonObject, LedgerLine
-from forensics.text import encode_base64, from_bytes, show_path, to_bytes
-
-HASH_LIMIT_BYTES = 64 << 20
-"""Larger files are listed without a digest here; the snapshot has them whole."""
+from forensics.model import ChangeKind, LedgerLine
+from forensics.text import from_bytes, show_path, to_bytes
 
 _NAMED_AT_MOST = 20
-
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "char-device",
-    stat.S_IFBLK: "block-device",
-}
 
 
 def collect_changes(context: CollectContext) -> Iterator[LedgerLine]:
@@ -40,7 +27,10 @@ def collect_changes(context: CollectContext) -> Iterator[LedgerLine]:
 
     The engine reads directories without sparing their access times: what they were is in the former by then.
     """
-    yield from _collect_upper(context)
+    if context.info.is_local:
+        yield from _collect_files(context)
+    else:
+        yield not_applicable("changed-files", "remote engine")
     yield _collect_engine_diff(context)
 
 
@@ -57,24 +47,26 @@ def _collect_engine_diff(context: CollectContext) -> LedgerLine:
     return collected("engine-diff", item, disturbed="access times of directories, which the engine reads")
 
 
-def _collect_upper(context: CollectContext) -> Iterator[LedgerLine]:
-    if not context.info.is_local:
-        yield not_applicable("changed-files", "remote engine")
-        return
+def _collect_files(context: CollectContext) -> Iterator[LedgerLine]:
     upper = find_upper_directory(context)
-    if upper is None:
+    if upper is not None:
+        listing = FileListing(from_bytes(upper), partial(_walk_upper, upper))
+        yield from _keep(context, listing, "upper directory of the writable layer", from_bytes(upper))
+    elif context.container.is_running:
+        root = f"/proc/{context.container.pid}/root"
+        listing = FileListing(root, partial(_look_up_diff, context))
+        yield from _keep(context, listing, "the paths of the engine's diff, below the first process's root", root)
+    else:
         driver = context.info.storage_driver
         yield not_applicable("changed-files", f"the storage driver {driver} has no upper directory; see the snapshot")
-        return
-    listing = _Listing(upper)
+
+
+def _keep(context: CollectContext, listing: FileListing, method: str, source: str) -> Iterator[LedgerLine]:
     try:
         item = context.case.add(
-            "changed-files",
-            listing.stream(),
-            source=from_bytes(upper),
-            method="read on the host: upper directory of the writable layer",
+            "changed-files", listing.stream(), source=source, method=f"read on the host: {method}",
             filename="content.json",
-        )
+        )  # fmt: skip
     except OSError as error:
         yield failed("changed-files", explain(error))
         return
@@ -84,6 +76,38 @@ def _collect_upper(context: CollectContext) -> Iterator[LedgerLine]:
         yield failed(f"changed-files {show_path(to_bytes(omission['path']))}", omission["reason"])
     if (more := len(listing.omissions) - _NAMED_AT_MOST) > 0:
         yield failed("changed-files, the rest", f"{more} more could not be read; they are named in {item.id}")
+
+
+def _walk_upper(upper: bytes, report: Report) -> Iterator[Node]:
+    root = open_directory(upper)
+    try:
+        yield from (node for node in walk(root, report) if node.path)
+    finally:
+        os.close(root)
+
+
+def _look_up_diff(context: CollectContext, report: Report) -> Iterator[Node]:
+    """Yield what the engine says was added or modified, looked up inside the container's root without links."""
+    root = open_root(context.container.pid)
+    try:
+        for name, kind in sorted(context.engine.diff(context.container)):
+            path = to_bytes(name).lstrip(b"/")
+            if kind is not ChangeKind.DELETED:
+                yield from _look_up(root, path, report)
+    finally:
+        os.close(root)
+
+
+def _look_up(root: int, path: bytes, report: Report) -> Iterator[Node]:
+    try:
+        handle = open_path(root, path)
+    except OSError as error:
+        report(path, explain(error), 0)
+        return
+    try:
+        yield describe(path, handle)
+    finally:
+        os.close(handle)
 
 
 def find_upper_directory(context: CollectContext) -> bytes | None:
@@ -97,69 +121,3 @@ def find_upper_directory(context: CollectContext) -> bytes | None:
                 if option.startswith("upperdir="):
                     return os.fsencode(option.removeprefix("upperdir="))
     return None
-
-
-class _Listing:
-    """Streams the listing as one JSON document, so that a million changed files need no memory."""
-
-    def __init__(self, upper: bytes) -> None:
-        self._upper = upper
-        self.entries = 0
-        self.omissions: list[JsonObject] = []
-
-    def stream(self) -> Iterator[bytes]:
-        root = open_directory(self._upper)
-        try:
-            yield b'{"entries": ['
-            for node in walk(root, self.omit):
-                if node.path:
-                    yield b",\n" if self.entries else b"\n"
-                    yield _dump(_describe(node, self.omissions))
-                    self.entries += 1
-        finally:
-            os.close(root)
-        yield b'],\n"omissions": ' + _dump(self.omissions) + b',\n"root": ' + _dump(from_bytes(self._upper)) + b"}\n"
-
-    def omit(self, path: bytes, reason: str, size_bytes: int) -> None:
-        self.omissions.append({"path": from_bytes(path), "reason": reason, "size": size_bytes})
-
-
-def _dump(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    return json.dumps(value, ensure_ascii=True, sort_keys=True).encode("ascii")
-
-
-def _describe(node: Node, omissions: list[JsonObject]) -> JsonObject:
-    status = node.status
-    kind = _TYPES.get(stat.S_IFMT(status.st_mode), "unknown")
-    is_device = kind.endswith("device")
-    entry: JsonObject = {
-        "path": from_bytes(node.path),
-        "type": kind,
-        "mode": stat.S_IMODE(status.st_mode),
-        "uid": status.st_uid,
-        "gid": status.st_gid,
-        "size": status.st_size,
-        "links": status.st_nlink,
-        "inode": status.st_ino,
-        "mtime_ns": status.st_mtime_ns,
-        "ctime_ns": status.st_ctime_ns,
-        "atime_ns": status.st_atime_ns,
-        "link_target": from_bytes(node.link_target) if node.link_target is not None else None,
-        "device": [os.major(status.st_rdev), os.minor(status.st_rdev)] if is_device else None,
-        "whiteout": kind == "char-device" and status.st_rdev == 0,
-        "xattrs": {from_bytes(name): encode_base64(value) for name, value in node.xattrs},
-        "sha256": None,
-    }
-    if kind == "file":
-        entry["sha256"] = _hash(node, omissions)
-    return entry
-
-
-def _hash(node: Node, omissions: list[JsonObject]) -> str | None:
-    if node.status.st_size > HASH_LIMIT_BYTES:
-        return None
-    try:
-        return hash_content(node.handle, HASH_LIMIT_BYTES)
-    except OSError as error:
-        omissions.append({"path": from_bytes(node.path), "reason": explain(error), "size": node.status.st_size})
-        return None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from forensics.collect.context import CollectContext, collected, failed
+from forensics.collect.patience import finish
 from forensics.errors import ArchiveError, ContainerNotFoundError, EngineError
 from forensics.evidence.custody import SourceAltered
 from forensics.model import LedgerLine, Outcome
@@ -23,7 +25,8 @@ def collect_snapshot(context: CollectContext) -> Iterator[LedgerLine]:
     """Commit with pause off (moby#10932: with it on, a frozen container would run again), save, remove the image.
 
     The temporary image carries the case's id in its name, and stands in the custody log before it exists and after it
-    is gone, so that one left behind by a crash can be found.
+    is gone, so that one left behind by a crash can be found. An interruption waits until the engine has made it: only
+    then can it be removed.
     """
     name = f"ir-snapshot:{context.case.id}"
     details = {"image": name}
@@ -42,7 +45,7 @@ def collect_snapshot(context: CollectContext) -> Iterator[LedgerLine]:
 
 def _commit_and_save(context: CollectContext, name: str) -> LedgerLine:
     try:
-        image_id = context.engine.commit(context.container, pause=False, ref=name)
+        image_id = finish(partial(context.engine.commit, context.container, pause=False, ref=name))
         item = context.case.add_image(
             context.engine.save(image_id),
             source=f"container {context.container.id}",

@@ -1,0 +1,166 @@
+"""The edges: a full disk, a sealed case, a driver without an upper directory, impatience, other mount namespaces."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from forensics.collect import changes
+from forensics.collect.events import to_unix
+from forensics.collect.namespace import parse_maps, parse_mountinfo
+from forensics.collect.patience import finish
+from forensics.collect.volumes import is_system_path
+from forensics.engine.base import Container, Mount
+from forensics.errors import EngineError
+from forensics.model import Outcome
+
+if TYPE_CHECKING:
+    from conftest import Collected
+
+IR = "from forensics.cli import main; main()"
+Make = Callable[..., Container]
+Run = Callable[..., "Collected"]
+
+
+@pytest.mark.docker
+def test_a_full_disk_is_one_sentence_and_the_case_says_what_happened(make_container: Make, tmp_path: Path) -> None:
+    container = make_container("sh", "-c", "head -c 3000000 /dev/zero > /dev/shm/x; sleep 1000")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], check=True)
+    try:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from forensics.cli import main; main()",
+                "collect",
+                container.name,
+                "--case",
+                disk / "c",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        log = (disk / "c" / "custody.jsonl").read_text()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ir: the disk is full while writing ")
+    assert done.stderr.count("\n") == 1
+    assert '"result":"failed"' in log
+
+
+@pytest.mark.docker
+def test_without_an_upper_directory_the_diff_is_looked_up_in_the_root(
+    make_container: Make, run_collection: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "find_upper_directory", lambda _: None)
+    container = make_container("sh", "-c", "echo x > /tmp/x; ln -s /etc/passwd /tmp/link; sleep 1000")
+    time.sleep(0.3)
+    found = run_collection(container, only={"changes"})
+    entries = {entry["path"]: entry for entry in found.document("changed-files")["entries"]}
+    assert set(entries) == {"tmp", "tmp/x", "tmp/link"}
+    assert entries["tmp/link"]["link_target"] == "/etc/passwd"
+    assert entries["tmp/x"]["sha256"] == "73cb3858a687a8494ca3323053016282f3dad39d42cf62ca4e79dda2aac7d9ac"
+
+
+@pytest.mark.docker
+def test_a_mount_that_inspect_does_not_tell_is_named(make_container: Make, run_collection: Run, tmp_path: Path) -> None:
+    (tmp_path / "known").mkdir()
+    container = make_container("sleep", "1000", mounts=(Mount("bind", str(tmp_path / "known"), "/known"),))
+    nsenter = ["nsenter", "-t", str(container.pid), "-m"]
+    subprocess.run([*nsenter, "/bin/busybox", "mount", "--bind", "/etc", "/var"], check=True)
+    found = run_collection(container, only={"volumes"})
+    line = found.line("mount /var")
+    assert line.outcome is Outcome.FAILED
+    assert "that inspect does not name" in line.reason
+
+
+@pytest.mark.docker
+def test_a_tmpfs_covered_by_another_mount_is_not_mistaken_for_it(make_container: Make, run_collection: Run) -> None:
+    container = make_container("sh", "-c", "echo first > /scratch/first; sleep 1000", tmpfs=(("/scratch", ""),))
+    time.sleep(0.2)
+    nsenter = ["nsenter", "-t", str(container.pid), "-m"]
+    subprocess.run([*nsenter, "/bin/busybox", "mount", "-t", "tmpfs", "none", "/scratch"], check=True)
+    found = run_collection(container, only={"tmpfs"})
+    lines = [line for line in found.lines if line.artefact.startswith("tmpfs /scratch")]
+    assert {(line.outcome, line.reason) for line in lines} == {
+        (Outcome.FAILED, "covered by another mount"),
+        (Outcome.EMPTY, "nothing in it"),
+    }
+
+
+def test_impatience_waits_for_what_cannot_be_taken_back() -> None:
+    ended: list[str] = []
+
+    def request() -> str:
+        time.sleep(0.5)
+        ended.append("yes")
+        return "image"
+
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        finish(request)
+    assert ended == ["yes"]
+
+
+def test_a_request_gives_its_answer_or_its_error() -> None:
+    def refuse() -> Any:
+        raise EngineError("no")
+
+    assert finish(lambda: 1) == 1
+    with pytest.raises(EngineError, match="no"):
+        finish(refuse)
+
+
+def test_mountinfo_with_escapes_and_rubbish() -> None:
+    raw = (
+        b"22 1 0:21 / /a\\040b\\012c rw,nosuid shared:1 master:2 - tmpfs none rw,size=1m\n"
+        b"nonsense\n\n"
+        b"23 1 8:1 /root /x rw - ext4 /dev/sda1 rw\n"
+    )
+    first, second = parse_mountinfo(raw)
+    assert (first.path, first.type, first.super_options) == (b"/a b\nc", "tmpfs", "rw,size=1m")
+    assert (second.id, second.root, second.source, second.device) == (23, b"/root", b"/dev/sda1", "8:1")
+
+
+def test_maps_with_spaces_in_names() -> None:
+    raw = (
+        b"00400000-00401000 r-xp 00000000 00:2d 5 /a name (deleted)\n7ffe00000000-7ffe00001000 rw-p 00000000 00:00 0\n"
+    )
+    first, second = parse_maps(raw)
+    assert (first.start, first.end, first.permissions, first.path) == (0x400000, 0x401000, "r-xp", b"/a name (deleted)")
+    assert second.path == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "is_system"),
+    [("/", True), ("/etc/passwd", True), ("/var", True), ("/srv/app", False), ("/var/lib/app", False),
+     ("/var/run/docker.sock", True), ("/home/user/site", False), ("/usr/../srv/x", False)],
+)  # fmt: skip
+def test_what_belongs_to_the_host(path: str, is_system: bool) -> None:
+    assert is_system_path(path) is is_system
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("2026-01-01T00:00:00.5Z", "1767225600.500000000"),
+        ("1970-01-01T00:00:01Z", "1.000000000"),
+        ("", "0"),
+        ("x", "0"),
+    ],
+)
+def test_times_for_the_engine(moment: str, expected: str) -> None:
+    assert to_unix(moment) == expected
