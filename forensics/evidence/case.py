@@ -169,6 +169,11 @@ class Case(CaseView):
         return self.door.writer.actor
 
     @property
+    def diverted(self) -> bool:
+        """Whether what is written goes to an output folder, because the case must stay untouched."""
+        return self._output is not None
+
+    @property
     def head(self) -> tuple[int, str]:
         """Number of custody entries, and the SHA-256 of the last raw line."""
         return self.door.log.count, self.door.log.head

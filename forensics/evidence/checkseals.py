@@ -29,7 +29,8 @@ def check_seals(  # noqa: PLR0913, PLR0917 - the step's inputs: the case, its lo
             continue
         text = read_file(seal, _MAX_SEAL).decode("latin-1")
         if text.split("\n")[:7] != _expect(root, case_id, number, last, _field(text, "custody-entries"), log):
-            found.bad(f"seals/{folder.name}/seal.txt does not belong to this case as it is")
+            places = "its place, custody.jsonl or tagmanifest-sha256.txt differ"
+            found.bad(f"seals/{folder.name}/seal.txt does not fit this case: {places}")
         last = hash_file(seal).sha256
         signature = _check_signature(folder, text, found, allowed_signers, tsa_ca)
         complete = "state: complete" in text.split("\n")

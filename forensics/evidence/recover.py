@@ -26,6 +26,8 @@ _INTERRUPTED = "interrupted: the acquisition did not finish"
 def recover(door: Door) -> None:
     """Bring the records of a case up to what is on its disk; does nothing to a case that was left whole."""
     _mend_tail(door, door.root / LOG_NAME, door.root_fd)
+    if files.exists("manifest-sha256.txt", door.root_fd):
+        return  # sealed: nothing below data is ever touched again
     _mend_tail(door, door.root / "data" / ITEMS_NAME, door.data_fd)
     _mend_tail(door, door.root / "data" / LEDGER_NAME, door.data_fd)
     items = _attest_items(door)

@@ -6,11 +6,14 @@ Keys may be files, live in ssh-agent (give the public half), or on a FIDO token 
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
+from forensics.errors import StorageError
 from forensics.evidence.tools import run_tool
 
 NAMESPACE = "ir-custody"
+_SIGN_SECONDS = 300
 _KEY = re.compile(r" key (SHA256:[A-Za-z0-9+/]*)")
 
 
@@ -32,3 +35,21 @@ def find_principal(message: Path, signature: Path, allowed_signers: Path) -> str
     arguments = ["-f", str(allowed_signers), "-I", principal, "-n", NAMESPACE, "-s", str(signature)]
     code, _ = run_tool(["ssh-keygen", "-Y", "verify", *arguments], stdin=message)
     return principal if code == 0 else ""
+
+
+def sign(message: bytes, key: Path) -> bytes:
+    """Return the armored signature of *message*; a token may want a touch, an encrypted key its passphrase.
+
+    Raises:
+        StorageError: the key does not sign.
+    """
+    with tempfile.TemporaryDirectory(prefix="ir-") as folder:
+        path = Path(folder) / "message"
+        path.write_bytes(message)
+        arguments = ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(key), str(path)]
+        code, said = run_tool(arguments, timeout=_SIGN_SECONDS)
+        if code:
+            raise StorageError(
+                f"the key {key} does not sign: {said.strip()}", hint="is it in ssh-agent, or its token plugged in?"
+            )
+        return path.with_name("message.sig").read_bytes()

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import tempfile
+import urllib.request
 from pathlib import Path
 
+from forensics.errors import IrError, StorageError, UsageError
 from forensics.evidence.tools import run_tool
 
+_NONCE = re.compile(r"^Nonce: (0x[0-9A-F]+)$", re.MULTILINE)
+_ANSWER_SECONDS = 30
+_MAX_REPLY = 1 << 20
+_LATER = "the seal stands without it; fetch the timestamp later with 'ir seal CASE --complete --tsa URL'"
 _DUMP = re.compile(r"^ *00[01]0 - (.{47})", re.MULTILINE)
+
+
+class TimestampError(IrError):
+    """The authority gave no timestamp; the seal itself is whole."""
 
 
 def read_imprint(reply: Path) -> str:
@@ -33,3 +44,52 @@ def is_of_authority(signature: Path, reply: Path, tsa_ca: Path) -> bool:
     """Return whether the reply is a timestamp of *signature* by an authority that *tsa_ca* vouches for."""
     code, _ = run_tool(["openssl", "ts", "-verify", "-data", str(signature), "-in", str(reply), "-CAfile", str(tsa_ca)])
     return code == 0
+
+
+def make_query(signature: Path) -> bytes:
+    """Return the request for a timestamp of *signature*: SHA-256, with a nonce, asking for the certificate.
+
+    Raises:
+        StorageError: openssl does not make one.
+    """
+    with tempfile.TemporaryDirectory(prefix="ir-") as folder:
+        query = Path(folder) / "query"
+        arguments = ["-data", str(signature), "-sha256", "-cert", "-out", str(query)]
+        code, said = run_tool(["openssl", "ts", "-query", *arguments])
+        if code:
+            raise StorageError(f"no timestamp request could be made: {said.strip()}")
+        return query.read_bytes()
+
+
+def fetch_reply(query: bytes, url: str) -> bytes:
+    """Send a request to a timestamp authority and return its reply, checked to be whole and of this request.
+
+    Raises:
+        UsageError: *url* is not http or https.
+        TimestampError: the authority does not answer, refuses, or answers something else.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"a timestamp authority has an http or https address, not {url!r}")
+    headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+    request = urllib.request.Request(url, data=query, headers=headers, method="POST")  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - checked above
+            reply: bytes = answer.read(_MAX_REPLY)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise TimestampError(f"the timestamp authority {url} does not answer: {error}", hint=_LATER) from error
+    _check_reply(query, reply, url)
+    return reply
+
+
+def _check_reply(query: bytes, reply: bytes, url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="ir-") as folder:
+        asked, answered = Path(folder) / "query", Path(folder) / "reply"
+        asked.write_bytes(query)
+        answered.write_bytes(reply)
+        _, question = run_tool(["openssl", "ts", "-query", "-in", str(asked), "-text"])
+        _, answer = run_tool(["openssl", "ts", "-reply", "-in", str(answered), "-text"])
+        if not is_whole(answered) or "Status: Granted" not in answer:
+            raise TimestampError(f"the timestamp authority {url} did not grant a timestamp", hint=_LATER)
+    nonce = _NONCE.search(question)
+    if not nonce or _NONCE.findall(answer) != [nonce[1]] or _DUMP.findall(question) != _DUMP.findall(answer):
+        raise TimestampError(f"the timestamp authority {url} answered another request", hint=_LATER)
