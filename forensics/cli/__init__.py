@@ -18,6 +18,7 @@ COMMANDS = {
     "scan": ("forensics.cli.scan", "YARA over an image or a case."),
     "analyze": ("forensics.cli.analyze", "Rebuild findings from evidence alone."),
     "report": ("forensics.cli.report", "Render the evidence report."),
+    "seal": ("forensics.cli.seal", "Close a case and sign what it is."),
     "verify": ("forensics.cli.verify", "Check that a case is what was recorded."),
     "run": ("forensics.cli.run", "Run a playbook on a container."),
     "playbook": ("forensics.cli.playbook", "List, show and run playbooks."),
