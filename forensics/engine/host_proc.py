@@ -21,6 +21,7 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _MAX_FDS = 65_536
 _DELETED = b" (deleted)"
 _MEMORY_LIMIT_BYTES = 4 << 20
+_MEMORY_VIEWS = ("cmdline", "environ", "maps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,23 +201,27 @@ def _read_status(base: str) -> dict[str, bytes]:
 
 
 def _read_memory_views(base: str, errors: list[str]) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
-    argv = _read_guarded(f"{base}/cmdline", errors)
-    environ = _read_guarded(f"{base}/environ", errors)
-    maps = _read_guarded(f"{base}/maps", errors)
-    deleted = {line.split(maxsplit=5)[5] for line in maps.splitlines() if line.endswith(_DELETED)}
-    return _split_nul(argv), _split_nul(environ), tuple(sorted(deleted))
-
-
-def _read_guarded(path: str, errors: list[str]) -> bytes:
-    name = path.rpartition("/")[2]
+    """Read what the process itself can make block, in one guarded thread; what was read before it blocked is kept."""
+    found: dict[str, bytes] = {}
+    reasons: dict[str, str] = {}
     try:
-        raw = with_deadline(partial(read_bytes, path, _MEMORY_LIMIT_BYTES))
-    except OSError as error:
-        errors.append(f"{name}: {error.strerror or error}")
-        return b""
-    if len(raw) >= _MEMORY_LIMIT_BYTES:
-        errors.append(f"{name}: cut at {_MEMORY_LIMIT_BYTES} bytes")
-    return raw
+        with_deadline(partial(_read_views, base, found, reasons))
+    except TimeoutError as error:
+        reasons |= {name: str(error) for name in _MEMORY_VIEWS if name not in found}
+    errors += [f"{name}: {reason}" for name, reason in reasons.items()]
+    maps = found.get("maps", b"").splitlines()
+    deleted = {line.split(maxsplit=5)[5] for line in maps if line.endswith(_DELETED)}
+    return _split_nul(found.get("cmdline", b"")), _split_nul(found.get("environ", b"")), tuple(sorted(deleted))
+
+
+def _read_views(base: str, found: dict[str, bytes], reasons: dict[str, str]) -> None:
+    for name in _MEMORY_VIEWS:
+        try:
+            found[name] = read_bytes(f"{base}/{name}", _MEMORY_LIMIT_BYTES)
+        except OSError as error:
+            found[name], reasons[name] = b"", error.strerror or str(error)
+        if len(found[name]) >= _MEMORY_LIMIT_BYTES:
+            reasons[name] = f"cut at {_MEMORY_LIMIT_BYTES} bytes"
 
 
 def _split_nul(raw: bytes) -> tuple[bytes, ...]:
