@@ -145,6 +145,9 @@ def read_process(pid: int, seen_by: tuple[str, ...] = ()) -> HostProcess:
     errors: list[str] = []
     argv, environ, maps_deleted = _read_memory_views(base, errors)
     fds = _read_fds(base, errors)
+    exe = read_link(f"{base}/exe")
+    if exe and not argv and not any(error.startswith("cmdline") for error in errors):
+        errors.append("cmdline: empty, although it executes a file: the process hides its arguments")
     process = HostProcess(
         pid=pid,
         ppid=ppid,
@@ -155,7 +158,7 @@ def read_process(pid: int, seen_by: tuple[str, ...] = ()) -> HostProcess:
         start_time_utc=_start_time(start_ticks),
         argv=argv,
         environ=environ,
-        exe=read_link(f"{base}/exe"),
+        exe=exe,
         cwd=read_link(f"{base}/cwd"),
         root=read_link(f"{base}/root"),
         uids=_numbers(status.get("Uid", b"")),

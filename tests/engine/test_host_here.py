@@ -99,6 +99,23 @@ def test_a_read_that_blocks_is_given_up(tmp_path: Path) -> None:
         with_deadline((tmp_path / "none").read_bytes)
 
 
+def test_hidden_arguments_are_reported_and_block_nobody() -> None:
+    program = Path(__file__).with_name("hide_arguments.py")
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        if child.stdout.readline() != b"ready\n":
+            pytest.skip("this kernel does not let us hide arguments")
+        started = time.monotonic()
+        process = host.read_process(child.pid)
+        seconds = time.monotonic() - started
+        child.kill()
+
+    assert seconds < 5
+    assert process.argv == ()
+    assert [error for error in process.errors if error.startswith("cmdline: ")]
+    assert process.exe
+
+
 def test_rows_of_the_kernel_are_parsed() -> None:
     row = (
         b"   1: 0100007F:1F90 0200A8C0:D431 01 00000000:00000000 00:00000000 00000000  1000        0 4242 1 "
