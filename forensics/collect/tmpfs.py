@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from forensics.collect.context import CollectContext, empty, failed
-from forensics.collect.mount_points import open_mount_point
+from forensics.collect.context import CollectContext, empty, failed, not_applicable
+from forensics.collect.mount_points import HostMounts, open_mount_point
 from forensics.collect.namespace import MountPoint, read_mounts
 from forensics.collect.tree_evidence import TreeSource, keep_tree
 from forensics.collect.walk import explain
@@ -21,9 +21,11 @@ _TYPES = frozenset({"tmpfs", "ramfs"})
 
 
 def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
-    """Keep one tar for each tmpfs that a process of the container sees."""
+    """Keep one tar for each tmpfs that a process of the container sees and that is not the host's."""
     bound = {os.fsencode(mount.destination) for mount in context.container.mounts if mount.type == "bind"}
+    host = HostMounts.find(context.container, context.info.root_dir)
     seen: set[str] = set()
+    of_host: set[str] = set()
     for inode, pids in context.mount_namespaces.items():
         try:
             mounts = read_mounts(pids[0])
@@ -31,11 +33,18 @@ def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
             yield failed(f"tmpfs of mount namespace {inode}", explain(error))
             continue
         for mount in sorted(mounts, key=lambda mount: (mount.root != b"/", mount.id)):
-            if mount.type in _TYPES and mount.device not in seen and mount.path not in bound:
-                seen.add(mount.device)
-                yield from _collect_one(context, pids[0], mount)
+            if mount.type not in _TYPES or mount.device in seen or mount.path in bound:
+                continue
+            if host.shows(mount):
+                of_host.add(mount.device)
+                continue
+            seen.add(mount.device)
+            yield from _collect_one(context, pids[0], mount)
     if not seen:
         yield empty("tmpfs", "no memory file system is mounted")
+    if of_host:
+        reason = f"{len(of_host)} of the host, seen through a bind mount: recorded in 'mounts', never copied"
+        yield not_applicable("tmpfs of the host", reason)
 
 
 def _collect_one(context: CollectContext, pid: int, mount: MountPoint) -> Iterator[LedgerLine]:

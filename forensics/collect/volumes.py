@@ -6,13 +6,14 @@ mount itself is the finding. Network and FUSE file systems are not entered: thei
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from forensics.collect.context import CollectContext, empty, failed, not_applicable
-from forensics.collect.mount_points import may_hang, open_mount_point
+from forensics.collect.mount_points import HostMounts, is_system_path, may_hang, open_mount_point
 from forensics.collect.namespace import MountPoint, read_mounts
 from forensics.collect.tree_evidence import TreeSource, keep_tree
 from forensics.collect.walk import explain
@@ -20,14 +21,12 @@ from forensics.engine.base import Mount
 from forensics.model import LedgerLine
 from forensics.text import show, show_path
 
-_SYSTEM_EXACTLY = frozenset(
-    {"/", "/home", "/root", "/opt", "/srv", "/mnt", "/media", "/tmp", "/var", "/var/lib", "/var/log", "/var/tmp"}  # noqa: S108 - host paths to leave alone
+_ENGINE_MOUNTS = frozenset(
+    {
+        *(b"/", b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf"),
+        *(b"/sbin/docker-init", b"/dev/init", b"/run/.containerenv", b"/run/secrets"),
+    }
 )
-_SYSTEM_BELOW = (
-    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"),
-    *("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet"),
-)
-_ENGINE_MOUNTS = frozenset({b"/", b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf"})
 _WITHOUT_CONTENT = frozenset(
     {
         *("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "pstore"),
@@ -51,19 +50,28 @@ def collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
 def _name_others(context: CollectContext) -> Iterator[LedgerLine]:
     """Name every mount with content, in any mount namespace of the container, that inspect does not tell."""
     known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
+    host = HostMounts.find(context.container, context.info.root_dir)
+    of_host: set[bytes] = set()
     named: set[tuple[str, bytes, bytes]] = set()
-    for pids in context.mount_namespaces.values():
-        try:
-            mounts = read_mounts(pids[0])
-        except OSError:  # ended since; 'mounts' has the line
+    for mount in _list_all(context):
+        identity = (mount.device, mount.root, mount.path)
+        if mount.path in known or mount.type in _WITHOUT_CONTENT or identity in named:
             continue
-        for mount in mounts:
-            identity = (mount.device, mount.root, mount.path)
-            if mount.path in known or mount.type in _WITHOUT_CONTENT or identity in named:
-                continue
-            named.add(identity)
-            reason = f"a {mount.type} file system that inspect does not name: recorded in 'mounts', not copied"
-            yield failed(f"mount {show_path(mount.path)}", reason)
+        named.add(identity)
+        if host.shows(mount):
+            of_host.add(mount.path)
+            continue
+        reason = f"a {mount.type} file system that inspect does not name: recorded in 'mounts', not copied"
+        yield failed(f"mount {show_path(mount.path)}", reason)
+    if of_host:
+        reason = f"{len(of_host)} mounts of the host, seen through a bind mount: recorded in 'mounts', never copied"
+        yield not_applicable("mounts of the host", reason)
+
+
+def _list_all(context: CollectContext) -> Iterator[MountPoint]:
+    for pids in context.mount_namespaces.values():
+        with contextlib.suppress(OSError):  # ended since: 'mounts' has the line
+            yield from read_mounts(pids[0])
 
 
 def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:
@@ -78,7 +86,7 @@ def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:
 
 def _collect_one(context: CollectContext, mount: Mount, seen: MountPoint | None) -> Iterator[LedgerLine]:
     artefact = f"{mount.type} {show_path(os.fsencode(mount.destination))}"
-    if mount.type == "bind" and is_system_path(mount.source):
+    if mount.type == "bind" and is_system_path(mount.source, context.info.root_dir):
         yield not_applicable(artefact, f"the host's own {show(mount.source)}: recorded in inspect, never copied")
         return
     if seen is not None and may_hang(seen):
@@ -109,9 +117,3 @@ def _open(context: CollectContext, mount: Mount, seen: MountPoint | None) -> int
         except OSError as error:
             explain(error)
     return os.open(mount.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-
-def is_system_path(source: str) -> bool:
-    """Return whether a bind mount's source is part of the host's own system."""
-    path = os.path.normpath(source)
-    return path in _SYSTEM_EXACTLY or any(path == top or path.startswith(f"{top}/") for top in _SYSTEM_BELOW)

@@ -16,9 +16,9 @@ import pytest
 
 from forensics.collect import changes
 from forensics.collect.events import to_unix
+from forensics.collect.mount_points import is_system_path
 from forensics.collect.namespace import parse_maps, parse_mountinfo
 from forensics.collect.patience import finish
-from forensics.collect.volumes import is_system_path
 from forensics.engine.base import Container, Mount
 from forensics.errors import EngineError
 from forensics.model import Outcome
@@ -99,6 +99,24 @@ def test_a_tmpfs_covered_by_another_mount_is_not_mistaken_for_it(make_container:
         (Outcome.FAILED, "covered by another mount"),
         (Outcome.EMPTY, "nothing in it"),
     }
+
+
+@pytest.mark.docker
+def test_what_the_host_has_mounted_is_never_copied_through_a_bind_of_its_root(
+    make_container: Make, run_collection: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts-own").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path / "hosts-own"], check=True)
+    try:
+        (tmp_path / "hosts-own" / "secret").write_text("of the host")
+        container = make_container("sleep", "1000", mounts=(Mount("bind", "/", "/host", rw=False),))
+        found = run_collection(container, only={"tmpfs", "volumes"})
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "hosts-own"], check=True)
+    assert not [item for item in found.case.find("tmpfs") if item.attributes["mount"].startswith("/host")]
+    assert found.line("tmpfs of the host").outcome is Outcome.NOT_APPLICABLE
+    assert found.line("bind /host").outcome is Outcome.NOT_APPLICABLE
+    assert not [line for line in found.lines if line.outcome is Outcome.FAILED]
 
 
 def test_impatience_waits_for_what_cannot_be_taken_back() -> None:
