@@ -145,7 +145,7 @@ def make_samples() -> tuple[Sample, ...]:
             ),
         ),
         Sample(
-            "poisoned-build.tar",
+            "poisoned-layer.tar",
             "OCI layout, gzip layers: credentials deleted by a later layer, a build step that pipes the net to a shell",
             build_oci_archive(Recipe("registry.invalid/tools:1.4", (BASE, SECRET, POISON), ("/bin/sh",))),
             ("compromised", "suspicious"),

@@ -12,7 +12,7 @@ HELP = """Rehearse: build a test container, plant a harmless intrusion, run the 
 
 \b
   ir drill list
-  ir drill run                       the scenario miner-with-cron
+  ir drill run                       the scenario 'intrusion'
   ir drill run --all --json          every scenario; exit code 1 when one is below its thresholds
   ir drill clean                     remove what a killed drill left behind
 """
@@ -33,7 +33,7 @@ def list_drills(as_json: bool) -> int:
 
 
 @command.command()
-@click.argument("name", default="miner-with-cron")
+@click.argument("name", default="intrusion")
 @click.option("--all", "run_all", is_flag=True, help="Run every shipped scenario.")
 @click.option("--case", "case_dir", type=click.Path(path_type=Path), help="New folder for the case (not with --all).")
 @json_option

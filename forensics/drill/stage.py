@@ -30,6 +30,7 @@ _POLL_S = 0.05
 _SETTLE_S = 0.4
 _CHUNK = 1 << 20
 _SERVICE_PORT = "8080/tcp"
+_LISTENING = "listening"
 _HELD = "/run/held"
 """A pipe of the peer that never ends: nc hangs up when its own input does."""
 
@@ -78,6 +79,7 @@ def _build(engine: DockerEngine, scenario: Scenario, run_id: str, tell: Callable
     tell("start the peer and the suspect")
     network = _create_network(engine, run_id, labels)
     peer = engine.run(_peer_spec(scenario, run_id, peer_image, network))
+    _wait(lambda: _LISTENING.encode() in b"".join(engine.logs(peer)), "the peer does not listen")
     address = peer.networks[0].ipv4
     suspect = engine.run(_suspect_spec(engine, scenario, run_id, image, network))
     stage = Stage(run_id, suspect, peer, address, image)
@@ -103,11 +105,16 @@ def _create_network(engine: DockerEngine, run_id: str, labels: tuple[tuple[str, 
 
 
 def _peer_spec(scenario: Scenario, run_id: str, image: str, network: str) -> ContainerSpec:
-    listeners = "".join(f"(while :; do nc -l -p {port} <>{_HELD}; done) & " for port in scenario.model.peer_ports)
+    ports = " ".join(map(str, scenario.model.peer_ports))
+    script = (
+        f"mkfifo {_HELD}; for p in {ports}; do (while :; do nc -l -p $p <>{_HELD}; done) & done; "
+        f'for p in {ports}; do until netstat -ltn | grep -q ":$p "; do usleep 20000; done; done; '
+        f"echo {_LISTENING}; while :; do sleep 3600; done"
+    )
     return ContainerSpec(
         image=image,
         name=f"drill-peer-{run_id}",
-        command=("/bin/sh", "-c", f"mkfifo {_HELD}; {listeners}while :; do sleep 3600; done"),
+        command=("/bin/sh", "-c", script),
         labels=((LABEL, run_id),),
         network=network,
     )
@@ -163,7 +170,8 @@ def _wait(holds: Callable[[], bool], sentence: str) -> None:
 def read_packets(engine: DockerEngine, stage: Stage) -> tuple[str, ...]:
     """Return when the peer received each line, as the engine stamped it (RFC 3339 UTC, nanoseconds)."""
     log = b"".join(engine.logs(stage.peer))
-    return tuple(line.split(b" ", 1)[0].decode("ascii", "replace") for line in log.splitlines() if line[:2] == b"20")
+    lines = [line.split(b" ", 1) for line in log.splitlines() if line[:2] == b"20"]
+    return tuple(parts[0].decode("ascii", "replace") for parts in lines if parts[-1] != _LISTENING.encode())
 
 
 def count_packets(engine: DockerEngine, stage: Stage) -> int:

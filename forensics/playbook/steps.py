@@ -103,7 +103,7 @@ def seal(context: RunContext, _arguments: JsonObject) -> Done:
 
     key = find_key(Path(context.signing_key) if context.signing_key else None)
     result = seal_case(context.case, key, tsa=context.tsa)
-    failures = (f"no timestamp: {result.problem}",) if result.problem else ()
+    failures: tuple[str, ...] = (f"no timestamp: {result.problem}",) if result.problem else ()
     if not result.complete:
         failures += ("the case holds acts without an end",)
     return Done({"seal": result.number, "signer": result.signer, "timestamp": result.timestamp}, failures)
