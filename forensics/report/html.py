@@ -124,6 +124,7 @@ def _make_context(report: Report) -> dict[str, object]:
         "chart": draw_timeline(analysis.timeline),
         "tree": grow_tree(analysis.changes, cite_paths(analysis.findings)),
         "outcomes": Counter(line.outcome.value for line in report.ledger),
+        "collected": frozenset(item.kind for item in report.items).intersection,
         "explain": _make_explainer(report.gaps),
         "technique": name_technique,
         "item_ids": frozenset(item.id for item in report.items),

@@ -19,7 +19,7 @@ _CELL = 320
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$")
 _DEFANGED = frozenset({"ipv4", "ipv6", "domain", "url", "email"})
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-_KILO = 1000
+_KILO, _MILLI = 1000, 0.001
 
 
 def guard(value: object) -> object:
@@ -35,6 +35,14 @@ def hostile(value: bytes | str | None, limit: int = _CELL) -> Markup:
 def prose(value: str, limit: int = 1200) -> Markup:
     """Return a sentence of ours that may quote evidence: isolated, not set in the evidence face."""
     return Markup("<bdi>{}</bdi>").format(show(value, limit)) if value else Markup("")
+
+
+def reason(value: str) -> Markup:
+    """Return a reason of the verdict: the sentence, and below it the observation that follows ``): ``."""
+    sentence, colon, observation = value.partition("): ")
+    if not colon:
+        return prose(value, 220)
+    return prose(f"{sentence})", 160) + hostile(observation, 110)
 
 
 def path(value: bytes | None, limit: int = _CELL) -> Markup:
@@ -73,6 +81,8 @@ def seconds(value: float | None) -> str:
     """Return a duration with the precision that a reader needs."""
     if value is None:
         return ""
+    if value < _MILLI:
+        return "< 1 ms"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
@@ -103,6 +113,7 @@ def defang(indicator: Indicator) -> str:
 FILTERS: dict[str, Callable[..., object]] = {
     "hostile": hostile,
     "prose": prose,
+    "reason": reason,
     "path": path,
     "moment": moment,
     "size": size,

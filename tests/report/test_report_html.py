@@ -146,3 +146,9 @@ def test_an_empty_analysis_makes_a_page(report: Report) -> None:
     empty = Analysis(Verdict.NO_EVIDENCE, (), (), (), (), (), (), (), ())
     html = render_html(replace(report, analysis=empty, story=(), ledger=(), gaps=(), items=(), steps=()))
     assert "This case has no completeness ledger" in html
+
+
+def test_what_was_never_collected_is_not_told_as_absent(report: Report) -> None:
+    html = render_html(replace(report, processes=(), gaps=(), items=()))
+    section = html[html.index('<section id="processes"') : html.index('<section id="connections"')]
+    assert "Not collected in this case, so nothing can be said here." in section
