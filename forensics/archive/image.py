@@ -240,7 +240,8 @@ def _read_images(source: ImageSource, store: Store) -> None:
     by_oci = read_oci(store, source.limits, report) if oci else ()
     source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
     if not source.images:
-        raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read")
+        seen = "; ".join(anomaly.message for anomaly in source.anomalies[:3])
+        raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read", hint=seen)
 
 
 def _join(by_oci: tuple[Image, ...], by_docker: tuple[Image, ...], report: Report) -> tuple[Image, ...]:

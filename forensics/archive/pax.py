@@ -41,7 +41,8 @@ def parse_records(raw: bytes, report: Report, offset: int) -> Records:
     while position < len(raw):
         match = _LENGTH.match(raw, position)
         end = position + int(match[1]) if match else 0
-        key, equals, value = raw[match.end() : end - 1].partition(b"=") if match else (b"", b"", b"")
+        start = match.end() if match else 0
+        key, equals, value = raw[start : end - 1].partition(b"=") if end > start else (b"", b"", b"")
         if not equals or end > len(raw) or raw[end - 1] != ord("\n") or not key:
             if raw[position:].strip(b"\0"):
                 report(Anomaly("bad-pax-record", "a PAX record has a wrong length or no key", offset + position))

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH103, PTH114, PTH115, PTH118, PTH123, PTH211, S311 - names are bytes, randomness is a seed
+# ruff: noqa: PTH115, PTH118, PTH123 - names are bytes, randomness is a seed
 """The merged tree against the kernel: the same random layer stacks are mounted with overlayfs."""
 
 from __future__ import annotations
