@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +127,37 @@ def test_the_written_report_is_what_the_library_gives(root: Path) -> None:
     assert run(cli, ["report", str(root)]) == 0
     with Case.open(root) as case:
         assert render_html(build(case, read_analysis(case))) == (root / "report" / "report.html").read_text("utf-8")
+
+
+def printed_commands(root: Path) -> list[str]:
+    page = (root / "report" / "report.html").read_text("utf-8")
+    blocks = re.findall(r'<pre class="command">(.*?)</pre>', page, re.DOTALL)
+    return html.unescape("\n".join(blocks)).strip().splitlines()
+
+
+def shell(root: Path, command: str) -> str:
+    done = subprocess.run(["sh", "-c", command], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_printed_commands_verify_an_unsealed_case(root: Path) -> None:
+    assert run(cli, ["report", str(root)]) == 0
+    whole, chain, first = printed_commands(root)
+    assert shell(root, whole.replace("CASE", str(root))).startswith("intact")
+    page = (root / "report" / "report.html").read_text("utf-8").replace("<wbr>", "")
+    assert f'<code class="digest">{shell(root, chain)[:64]}</code>' in page
+    assert f'<code class="digest">{shell(root, first)[:64]}</code>' in page
+
+
+def test_the_printed_commands_verify_a_sealed_case(root: Path, tmp_path: Path) -> None:
+    assert run(cli, ["seal", str(root)]) == 0
+    assert run(cli, ["report", str(root)]) == 0
+    signers = tmp_path / "signers"
+    commands = [line.replace("ALLOWED_SIGNERS", str(signers)) for line in printed_commands(root)]
+    assert len(commands) == 6
+    page = (root / "report" / "report.html").read_text("utf-8").replace("<wbr>", "")
+    assert f'<code class="digest">{shell(root, commands[1])[:64]}</code>' in page
+    assert shell(root, commands[4])[:64] in (root / "seals" / "0001" / "seal.txt").read_text()
+    assert shell(root, commands[5]) == ""
+    assert commands[2].startswith("ssh-keygen -Y find-principals -s seals/0001/seal.txt.sig -f ")
+    assert commands[3].endswith("-s seals/0001/seal.txt.sig < seals/0001/seal.txt")

@@ -95,6 +95,27 @@ def test_stix_patterns_quote_what_evidence_says(report: Report) -> None:
     assert len({entry["id"] for entry in objects}) == len(objects)
 
 
+def test_case_graph_gives_every_item_its_exhibit_number_and_digest(report: Report) -> None:
+    graph = json.loads(render(report, "case"))["@graph"]
+    exhibits = [node["case-investigation:exhibitNumber"] for node in graph if "exhibitNumber" in "".join(node)]
+    assert exhibits == [item.id for item in report.items]
+    files = [node for node in graph if node["@type"] == "uco-observable:File"]
+    digests = [
+        node["uco-core:hasFacet"][1]["uco-observable:hash"][0]["uco-types:hashValue"]["@value"] for node in files
+    ]
+    assert digests == [item.sha256 for item in report.items]
+    ids = [node["@id"] for node in graph]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.skipif(not shutil.which("case_validate"), reason="pip install case-utils")
+def test_case_graph_conforms_to_the_ontology(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonld"
+    path.write_text(render(report, "case"))
+    done = subprocess.run(["case_validate", str(path)], capture_output=True, text=True, check=False)
+    assert "Conforms: True" in done.stdout, done.stdout
+
+
 def test_sarif_has_a_rule_for_every_result_and_says_that_it_is_partial(report: Report) -> None:
     run = json.loads(render(report, "sarif"))["runs"][0]
     rules = run["tool"]["driver"]["rules"]
