@@ -45,7 +45,7 @@ class Door:
         """Append one custody entry; it is on disk when this returns."""
         writer = replace(self.writer, authority=authority) if authority else self.writer
         with self.mutex:
-            return self._sparing(lambda: self.log.append(act, writer))
+            return self.sparing(lambda: self.log.append(act, writer))
 
     def claim(self, draft: EvidenceItem) -> tuple[EvidenceItem, int]:
         """Give the draft the next free id and make its folder; return both, the folder's descriptor open."""
@@ -61,7 +61,7 @@ class Door:
         """Put a finished item on record: its line, then its custody entry."""
         raw = item_line(item)
         with self.mutex:
-            self._sparing(lambda: files.append_line(ITEMS_NAME, self.data_fd, raw))
+            self.sparing(lambda: files.append_line(ITEMS_NAME, self.data_fd, raw))
             self.attest(item, raw, purpose)
         return item
 
@@ -82,10 +82,10 @@ class Door:
     def note(self, line: LedgerLine) -> None:
         """Append one line to the completeness ledger."""
         with self.mutex:
-            self._sparing(lambda: files.append_line(LEDGER_NAME, self.data_fd, ledger_raw(line)))
+            self.sparing(lambda: files.append_line(LEDGER_NAME, self.data_fd, ledger_raw(line)))
 
-    def _sparing(self, write: Callable[[], _T]) -> _T:
-        """Write to a log; on a full disk give the reserve back first, so that the failure itself gets recorded."""
+    def sparing(self, write: Callable[[], _T]) -> _T:
+        """Write a record; on a full disk give the reserve back first, so that the failure itself gets recorded."""
         try:
             return write()
         except OSError as error:

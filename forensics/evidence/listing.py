@@ -21,12 +21,16 @@ def write_listing(door: Door, name: str, digests: Mapping[str, files.Written]) -
 
     *digests* holds what each file had when it was written, by its path within the folder.
     """
-    for leftover in (name + SUFFIX, name + SUFFIX + files.PARTIAL):
+    lines = [f"{digests[path].sha256}  data/{name}/{path}\n".encode("ascii") for path in sorted(digests)]
+    written = door.sparing(lambda: _write(door, name + SUFFIX, b"".join(lines)))
+    return replace(written, size_bytes=sum(digest.size_bytes for digest in digests.values()))
+
+
+def _write(door: Door, listing: str, content: bytes) -> files.Written:
+    for leftover in (listing, listing + files.PARTIAL):
         if files.exists(leftover, door.data_fd):
             os.unlink(leftover, dir_fd=door.data_fd)
-    lines = [f"{digests[path].sha256}  data/{name}/{path}\n".encode("ascii") for path in sorted(digests)]
-    written = files.write_file(name + SUFFIX, door.data_fd, lines)
-    return replace(written, size_bytes=sum(digest.size_bytes for digest in digests.values()))
+    return files.write_file(listing, door.data_fd, (content,))
 
 
 def hash_folder(folder: Path) -> dict[str, files.Written]:

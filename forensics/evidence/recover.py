@@ -15,7 +15,7 @@ from pathlib import Path
 from forensics.evidence import files
 from forensics.evidence.acquire import INCOMPLETE, draft_item, finish_item
 from forensics.evidence.custody import LOG_NAME, Act, format_utc, parse_line, read_raw_lines
-from forensics.evidence.door import Door
+from forensics.evidence.door import Door, make_reserve
 from forensics.evidence.items import ITEMS_NAME, LEDGER_NAME, parse_folder, parse_item
 from forensics.evidence.listing import hash_folder, write_listing
 from forensics.model import EvidenceItem, Outcome
@@ -36,6 +36,7 @@ def recover(door: Door) -> None:
         parsed = parse_folder(name)
         if parsed and parsed[0] not in known:
             _keep_folder(door, name, *parsed)
+    make_reserve(door.root_fd)
 
 
 def _mend_tail(door: Door, log: Path, parent: int) -> None:
