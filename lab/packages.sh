@@ -23,6 +23,8 @@ test)
     need shellcheck shellcheck
     need chromium chromium
     need nft nftables
+    # a server is only put on machines that start no services by themselves (containers, CI)
+    [ -d /run/systemd/system ] || need sshd openssh-server
     need tar tar
     ;;
 *)
@@ -38,6 +40,11 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 echo "installing$missing ..." >&2
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d # keeps packages from starting their services meanwhile: invoke-rc.d(8)
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 log=$(mktemp)
 # shellcheck disable=SC2086 # a list of package names
 if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
