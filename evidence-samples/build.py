@@ -139,6 +139,7 @@ def make_samples() -> tuple[Sample, ...]:
                 Expectation("cron line that fetches and runs a script", "/etc/crontab", ("T1053.003",)),
                 Expectation("library forced into every program", "/etc/ld.so.preload", ("T1574.006",)),
                 Expectation("setuid shell in a temporary folder", "/var/tmp/.font-unix", ("T1548.001",)),  # noqa: S108 - in the image
+                Expectation("changed system program", "/usr/bin/passwd", ("T1554", "T1036")),
                 Expectation("miner program", "/tmp/.cache/kdevtmpfsi", ("T1496", "T1496.001")),  # noqa: S108 - in the image
                 Expectation("key for root's account", "/root/.ssh/authorized_keys", ("T1098.004",)),
                 Expectation("start script deleted by the intruder", "/srv/start", recovered=True),

@@ -52,7 +52,8 @@ def _explain(model: type[BaseModel], document: YamlDocument, details: ErrorDetai
         return document.problem(path, f"'{name}' cannot be '{value}'", suggest(value, expected))
     if kind == "string_pattern_mismatch":
         return document.problem(path, f"'{value}' does not fit", f"it must match {details['ctx']['pattern']}")
-    return document.problem(path, f"'{name}': {_sentence(details['msg'])}", _type_hint(kind))
+    subject = f"'{name}': " if details["loc"] and isinstance(details["loc"][-1], str) else ""
+    return document.problem(path, subject + _sentence(details["msg"]), _type_hint(kind))
 
 
 def _sentence(message: str) -> str:

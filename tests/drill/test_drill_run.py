@@ -1,0 +1,110 @@
+"""Whole drills on a real engine: what is planted is found, nothing escapes, nothing is left behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forensics.drill.scenario import read_scenario
+from forensics.drill.stage import LABEL, DrillError, clear, set_stage
+from forensics.engine.docker import DockerEngine, connect
+
+pytestmark = pytest.mark.docker
+
+KEYS = {
+    "scenario", "passed", "recall", "precision", "missed", "false_positives", "packets_escaped", "time_to_contain_s",
+    "time_to_first_finding_s", "time_to_sealed_case_s", "source_unchanged", "case",
+}  # fmt: skip
+
+
+@pytest.fixture
+def engine(docker_host: str) -> DockerEngine:
+    return connect(docker_host)
+
+
+def drill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "forensics", "drill", "run", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def leftovers(engine: DockerEngine) -> list[str]:
+    kinds: tuple[list[dict[str, Any]], ...] = (engine.list_networks(), engine.list_volumes(), engine.list_images())
+    return [str(raw) for kind in kinds for raw in kind if LABEL in (raw.get("Labels") or {})] + [
+        container.name for container in engine.list_containers(all=True) if LABEL in dict(container.labels)
+    ]
+
+
+@pytest.mark.parametrize("name", ["intrusion", "benign-control", "reverse-shell", "memory-only"])
+@pytest.mark.usefixtures("own_folders")
+def test_a_drill_passes(engine: DockerEngine, name: str) -> None:
+    done = drill(name, "--json")
+    document = json.loads(done.stdout)
+    (result,) = document["drills"]
+    assert document["schema"] == "ir.drills/1"
+    assert set(result) >= KEYS
+    assert (result["problems"], result["missed"], result["false_positives"]) == ([], [], [])
+    assert (done.returncode, result["recall"], result["precision"], result["packets_escaped"]) == (0, 1.0, 1.0, 0)
+    assert result["source_unchanged"]
+    assert result["flipped_byte_caught"]
+    assert Path(result["report"]).stat().st_size > 10_000
+    assert leftovers(engine) == []
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_what_a_person_reads_is_under_fifteen_lines_and_verifies(engine: DockerEngine) -> None:
+    done = drill("preload-rootkit")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(lines) < 15
+    assert lines[0].startswith("PASSED")
+    command = lines[-1].removeprefix("verify").split()
+    assert command[:2] == ["ir", "verify"]
+    checked = subprocess.run([sys.executable, "-m", "forensics", *command[1:]], capture_output=True, check=False)
+    assert checked.returncode == 0
+    assert leftovers(engine) == []
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_a_drill_below_its_thresholds_says_so(docker_host: str, tmp_path: Path) -> None:
+    assert docker_host
+    path = tmp_path / "harmless.yaml"
+    path.write_text(
+        "apiVersion: ir/v1\nkind: Drill\nid: harmless\nname: H\ndescription: d\n"
+        "truth:\n  - {id: a, what: something that is not there, match: {path: /nowhere}, attack: [T1496]}\n"
+    )
+    done = drill(str(path), "--json")
+    (result,) = json.loads(done.stdout)["drills"]
+    assert (done.returncode, result["passed"], result["recall"]) == (1, False, 0.0)
+    assert result["missed"] == ["something that is not there"]
+    assert result["problems"] == ["recall 0.00 < 1"]
+
+
+def test_a_plant_that_fails_leaves_nothing_behind(
+    engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensics.drill.stage._WAIT_S", 1.0)
+    path = tmp_path / "stuck.yaml"
+    path.write_text("apiVersion: ir/v1\nkind: Drill\nid: stuck\nname: S\ndescription: d\nplant: {run: sleep 60}\n")
+    with (
+        pytest.raises(DrillError, match="the plant was not worked off within 1 s"),
+        set_stage(engine, read_scenario(str(path)), lambda _text: None),
+    ):
+        pass
+    assert leftovers(engine) == []
+
+
+def test_clean_removes_only_what_carries_the_label(engine: DockerEngine) -> None:
+    ours = engine.create_network("drill-test-ours", labels=((LABEL, "test"),))
+    other = engine.create_network("drill-test-other", labels=(("other", "test"),))
+    try:
+        assert clear(engine, "another run") == 0
+        assert clear(engine, "test") == 1
+        names = {raw["Id"] for raw in engine.list_networks()}
+        assert ours not in names
+        assert other in names
+    finally:
+        engine.remove_network(other)
