@@ -1,0 +1,120 @@
+"""The commands: what they import, what they print, their exit codes, and the dry run that changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from containment_rig import Box
+
+pytestmark = pytest.mark.usefixtures("own_folders")
+
+HEAVY = {"docker", "requests", "urllib3", "yaml", "pydantic", "jinja2", "yara", "magic", "zstandard", "asyncio"}
+MAIN = "import sys; from forensics.cli import main; sys.argv[0] = 'ir'; main()"
+
+
+def ir(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, "-c", MAIN, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+@pytest.mark.docker
+def test_the_way_to_the_cut_imports_nothing_heavy(box: Box) -> None:
+    suspect = box.run("suspect")
+    assert ir("isolate", suspect, "--dry-run").returncode == 0
+    done = ir("isolate", suspect, options=("-X", "importtime"))
+    assert done.returncode == 0, done.stderr
+    modules = imported(done)
+    assert "forensics.containment.cutting" in modules
+    assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+
+
+def test_help_imports_nothing_of_containment() -> None:
+    modules = imported(ir("isolate", "--help", options=("-X", "importtime")))
+    assert not {name for name in modules if name.startswith(("forensics.containment", "forensics.engine"))}
+
+
+@pytest.mark.docker
+def test_isolate_and_release_by_name_and_by_case(box: Box) -> None:
+    suspect = box.run("suspect")
+    done = ir("isolate", suspect, "--reason", "looks odd", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["schema"] == "ir.containment/1"
+    assert document["proved"] is True
+    assert [action["kind"] for action in document["actions"]] == ["freeze", "disconnect"]
+    assert all(action["result"] == "ok" and action["inverse"] for action in document["actions"])
+    again = ir("isolate", suspect)
+    assert again.returncode == 0
+    assert f"case    {document['case']}" in again.stdout
+    released = ir("release", suspect)
+    assert released.returncode == 0, released.stdout
+    assert "RESTORED" in released.stdout
+    twice = ir("release", document["case"], "--json")
+    assert twice.returncode == 0
+    assert json.loads(twice.stdout)["actions"] == []
+    assert "nothing to undo" in ir("release", suspect).stdout
+    assert box.find(suspect).status == "running"
+
+
+@pytest.mark.docker
+def test_a_dry_run_shows_every_inverse_and_changes_nothing(box: Box) -> None:
+    suspect = box.run("suspect", "--restart", "always", "--label", "com.docker.compose.project=shop")
+    before = box.inspect(suspect)
+    done = ir("isolate", suspect, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert [action["kind"] for action in plan["actions"]] == ["freeze", "restart-policy", "disconnect"]
+    assert all(action["effect"] and action["inverse"] and action["precondition"] for action in plan["actions"])
+    assert "docker compose -p shop stop" in plan["warnings"][0]
+    assert box.inspect(suspect) == before
+    assert not Path(os.environ["IR_CASES"]).exists()
+    assert not Path(os.environ["IR_STATE_DIR"]).exists()
+
+
+@pytest.mark.docker
+def test_not_proved_is_exit_code_1_with_the_reason(box: Box) -> None:
+    suspect = box.run("suspect", "--network", "host")
+    done = ir("isolate", suspect, "--no-freeze")
+    assert done.returncode == 1
+    assert "NOT PROVED  its processes may open packet sockets (NET_RAW)" in done.stdout
+    assert ir("release", suspect).returncode == 0
+
+
+@pytest.mark.docker
+def test_unknown_and_ambiguous_containers_and_wrong_cases_are_usage_errors(box: Box, own_folders: Path) -> None:
+    suspect, other = box.run("suspect"), box.run("other")
+    done = ir("isolate", suspect[:-1])
+    assert done.returncode == 2
+    assert f"no container is called '{suspect[:-1]}'. Did you mean {suspect}" in done.stderr
+    case = str(own_folders / "case")
+    assert ir("isolate", suspect, "--case", case).returncode == 0
+    done = ir("isolate", other, "--case", case)
+    assert done.returncode == 2
+    assert "is about" in done.stderr
+    done = ir("isolate", suspect, "--case", str(own_folders / "second"))
+    assert done.returncode == 2
+    assert "is contained already, in the case" in done.stderr
+    assert not (own_folders / "second").exists()
+    done = ir("release", other)
+    assert done.returncode == 2
+    assert "is not contained" in done.stderr
+
+
+def test_an_engine_that_is_down_is_exit_code_4(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{own_folders}/none.sock")
+    for command in (("isolate", "web"), ("isolate", "web", "--dry-run"), ("release", "web")):
+        done = ir(*command)
+        assert done.returncode == 4, done.stderr
+        assert "no engine socket at" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not Path(os.environ["IR_CASES"]).exists()
