@@ -196,7 +196,7 @@ def test_compression_bombs_end_at_the_cap(tmp_path: Path, build: Callable[[], by
     with open_image(tmp_path / "image.tar", limits=Limits(ratio_floor_bytes=16 << 20)) as source:
         read_layers(source, visitor=count)
         assert "compression-bomb" in source.log.codes
-    assert read <= 17 << 20
+    assert read <= 33 << 20, "500 bytes for each byte read"
 
 
 class Endless:

@@ -296,6 +296,7 @@ def test_each_content_is_visited_once(tmp_path: Path) -> None:
         (gzip.compress(b"hello"), "is no image, OCI layout or tar archive"),
         (b"PK\x03\x04" + bytes(2000), "is no image, OCI layout or tar archive"),
     ],
+    ids=["empty", "short", "compressed", "zip"],
 )
 def test_what_is_no_image_is_one_sentence(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x"
