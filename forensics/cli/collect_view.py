@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from forensics.cli.frame import emit_json, say
 from forensics.model import LedgerLine, Outcome
@@ -15,20 +22,56 @@ if TYPE_CHECKING:
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
+_CLEAR = "\r\x1b[K"
 
 
 class Told:
-    """Progress on stderr: one line for each artefact, and the name of a collector when it begins."""
+    """Progress on stderr: one line for each artefact, and a running clock while a long one is collected."""
+
+    def __init__(self) -> None:
+        """Start the clock; nothing is shown yet."""
+        self._lock = threading.Lock()
+        self._name = ""
+        self._since = 0.0
+        threading.Thread(target=self._tick, daemon=True).start()
 
     def start(self, artefact: str) -> None:
-        """Say what is being collected now; a long one would look like a hang otherwise."""
-        say(f"… {artefact}", err=True)
+        """Remember what is being collected now; a long one would look like a hang otherwise."""
+        with self._lock:
+            self._name, self._since = artefact, time.monotonic()
 
     def done(self, line: LedgerLine) -> None:
         """Say how one artefact ended."""
         size = f", {show_size(line.size_bytes)}" if line.size_bytes else ""
         reason = f": {show(line.reason)}" if line.reason else ""
-        say(f"  {show(line.artefact)}  {line.outcome.value}{size}, {line.seconds:.2f} s{reason}", err=True)
+        with self._lock:
+            say(f"{_CLEAR}{show(line.artefact)}  {line.outcome.value}{size}, {line.seconds:.2f} s{reason}", err=True)
+
+    def close(self) -> None:
+        """Stop the clock."""
+        with self._lock:
+            self._name = ""
+
+    def _tick(self) -> None:
+        while True:
+            time.sleep(1)
+            with self._lock:
+                seconds = time.monotonic() - self._since
+                if self._name and seconds >= 1:
+                    click.echo(f"{_CLEAR}… {self._name} {seconds:.0f} s", err=True, nl=False)
+
+
+@contextmanager
+def tell(*, quiet: bool) -> Generator[Told | None]:
+    """Give progress on a terminal, none otherwise."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    told = Told()
+    try:
+        yield told
+    finally:
+        told.close()
 
 
 def show_size(size_bytes: int) -> str:

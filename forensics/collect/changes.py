@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
+from forensics.collect.context import CollectContext, collected, empty, failed, name_some, not_applicable
 from forensics.collect.file_listing import FileListing
 from forensics.collect.namespace import read_mounts
 from forensics.collect.walk import Node, Report, describe, explain, open_directory, walk
@@ -70,7 +70,7 @@ def _keep(context: CollectContext, listing: FileListing, method: str, source: st
     except OSError as error:
         yield failed("changed-files", explain(error))
         return
-    reason = f"{listing.entries} entries"
+    reason = f"{listing.entries} entries; the first files: {name_some(listing.first_files)}"
     yield collected("changed-files", item, reason=reason) if listing.entries else empty("changed-files", "none", item)
     for omission in listing.omissions[:_NAMED_AT_MOST]:
         yield failed(f"changed-files {show_path(to_bytes(omission['path']))}", omission["reason"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from forensics.collect.treetar import Budget
 from forensics.engine.base import Engine
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Outcome
+from forensics.text import show
 
 if TYPE_CHECKING:
     from forensics.engine.base import Container, EngineInfo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from forensics.evidence.case import Case
 
 DEFAULT_BUDGET_BYTES = 4 << 30
+_NAME_LIMIT = 80
 
 
 class Need(enum.StrEnum):
@@ -43,12 +45,17 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """What to collect. ``budget_bytes`` bounds the content taken from memory, tmpfs and volumes, each."""
+    """What to collect.
+
+    ``budget_bytes`` bounds the content taken from memory, tmpfs and volumes, each. When ``budget_seconds`` have passed,
+    no further collector begins.
+    """
 
     memory: bool = False
     only: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     budget_bytes: int = DEFAULT_BUDGET_BYTES
+    budget_seconds: float | None = None
 
 
 class Source(Engine, Protocol):
@@ -64,9 +71,10 @@ def make_options(
     only: Iterable[str] = (),
     skip: Iterable[str] = (),
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
+    budget_seconds: float | None = None,
 ) -> CollectOptions:
     """Return options from what a person or a playbook gave."""
-    return CollectOptions(memory, frozenset(only), frozenset(skip), budget_bytes)
+    return CollectOptions(memory, frozenset(only), frozenset(skip), budget_bytes, budget_seconds)
 
 
 class Progress(Protocol):
@@ -152,3 +160,12 @@ def failed(artefact: str, reason: str, *items: EvidenceItem) -> LedgerLine:
 def not_applicable(artefact: str, reason: str) -> LedgerLine:
     """Return the line of an artefact that cannot exist here."""
     return LedgerLine(artefact, Outcome.NOT_APPLICABLE, reason)
+
+
+def name_some(names: Iterable[str], limit: int = 5) -> str:
+    """Return the first few different names for a person, made safe, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    if not different:
+        return "none"
+    named = ", ".join(show(name, _NAME_LIMIT) for name in different[:limit])
+    return f"{named} and {len(different) - limit} more" if len(different) > limit else named

@@ -18,6 +18,7 @@ from forensics.text import encode_base64, from_bytes
 HASH_LIMIT_BYTES = 64 << 20
 """Larger files are listed without a digest here; the snapshot has them whole."""
 
+_FIRST_FILES = 5
 _TYPES = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
@@ -38,6 +39,7 @@ class FileListing:
         self._find_nodes = find_nodes
         self.entries = 0
         self.omissions: list[JsonObject] = []
+        self.first_files: list[str] = []
 
     def stream(self) -> Iterator[bytes]:
         """Yield the document in pieces: ``entries``, ``omissions``, ``root``."""
@@ -46,6 +48,8 @@ class FileListing:
             yield b",\n" if self.entries else b"\n"
             yield _dump(_describe(node, self.omissions))
             self.entries += 1
+            if node.is_file and len(self.first_files) < _FIRST_FILES:
+                self.first_files.append("/" + from_bytes(node.path))
         yield b'],\n"omissions": ' + _dump(self.omissions) + b',\n"root": ' + _dump(self._root) + b"}\n"
 
     def omit(self, path: bytes, reason: str, size_bytes: int) -> None:

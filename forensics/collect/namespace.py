@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from forensics.model import JsonObject
 from forensics.text import from_bytes
 
+_T = TypeVar("_T")
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _MOUNT_FIELDS = 10
 _MAP_FIELDS = 5
@@ -45,12 +48,12 @@ class Region:
 
 def parse_mountinfo(raw: bytes) -> tuple[MountPoint, ...]:
     """Return the mounts of a mountinfo file, in the kernel's order; a line that is none is skipped."""
-    return tuple(mount for line in raw.split(b"\n") if (mount := _parse_mount(line)))
+    return tuple(mount for line in raw.split(b"\n") if (mount := _or_none(_parse_mount, line)))
 
 
 def _parse_mount(line: bytes) -> MountPoint | None:
     fields = line.split(b" ")
-    if len(fields) < _MOUNT_FIELDS or b"-" not in fields:
+    if len(fields) < _MOUNT_FIELDS or b"-" not in fields[6:]:
         return None
     dash = fields.index(b"-", 6)
     kind, source, super_options = (*fields[dash + 1 :], b"", b"", b"")[:3]
@@ -69,7 +72,14 @@ def _parse_mount(line: bytes) -> MountPoint | None:
 
 def parse_maps(raw: bytes) -> tuple[Region, ...]:
     """Return the regions of a maps file, in address order."""
-    return tuple(region for line in raw.split(b"\n") if (region := _parse_region(line)))
+    return tuple(region for line in raw.split(b"\n") if (region := _or_none(_parse_region, line)))
+
+
+def _or_none(parse: Callable[[bytes], _T | None], line: bytes) -> _T | None:
+    try:
+        return parse(line)
+    except ValueError:
+        return None
 
 
 def _parse_region(line: bytes) -> Region | None:

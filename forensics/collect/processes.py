@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.context import CollectContext, collected, empty, failed, name_some
 from forensics.engine.host import HostProcess
 from forensics.errors import EngineError
 from forensics.model import JsonObject, LedgerLine
+from forensics.text import from_bytes
 
 _VIEWS = {"cgroup": "cgroup", "pid_namespace": "pid-namespace", "descendant": "descendant"}
 
@@ -48,4 +49,5 @@ def _pids_seen_by(processes: tuple[HostProcess, ...], view: str) -> list[int]:
 
 
 def _count(processes: tuple[HostProcess, ...]) -> str:
-    return f"{len(processes)} processes, {sum(process.threads for process in processes)} threads"
+    names = name_some(from_bytes(process.argv[0] if process.argv else process.comm) for process in processes)
+    return f"{len(processes)} processes, {sum(process.threads for process in processes)} threads: {names}"

@@ -98,7 +98,12 @@ class _Ledger:
 
 
 def _run_all(context: CollectContext, chosen: tuple[Collector, ...], ledger: _Ledger) -> None:
+    started = time.monotonic()
+    limit = context.options.budget_seconds
     for number, collector in enumerate(chosen):
+        if limit is not None and time.monotonic() - started > limit:
+            ledger.note(failed(collector.name, f"the time budget of {limit:g} s was used up before it began"))
+            continue
         try:
             _run(context, collector, ledger)
         except KeyboardInterrupt:

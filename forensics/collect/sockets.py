@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.context import CollectContext, collected, empty, failed, name_some
 from forensics.engine.host import NetView, read_container_network
 from forensics.model import JsonObject, LedgerLine
 
@@ -24,9 +24,24 @@ def collect_sockets(context: CollectContext) -> Iterator[LedgerLine]:
     document = _merge(views)
     source = f"container {context.container.id}"
     item = context.keep_json("sockets", document, source=source, method="/proc/PID/net, netlink, sock_diag on the host")
-    count = len(document["sockets"])
-    yield collected("sockets", item, reason=f"{count} sockets") if count else empty("sockets", "no socket", item)
+    found = document["sockets"]
+    yield collected("sockets", item, reason=_summarise(found)) if found else empty("sockets", "no socket", item)
     yield from _report_gaps(context, views)
+
+
+def _summarise(found: list[JsonObject]) -> str:
+    """Return the first answer for a person: what listens, and who is talked to."""
+    listening = [f"{entry['proto']} {entry['local_port']}" for entry in found if _listens(entry)]
+    peers = [f"{entry['remote_addr']}:{entry['remote_port']}" for entry in found if _talks(entry)]
+    return f"{len(found)} sockets; listening: {name_some(listening)}; connected to: {name_some(peers)}"
+
+
+def _listens(entry: JsonObject) -> bool:
+    return bool(entry["proto"] == "tcp" and entry["state"] == "LISTEN")
+
+
+def _talks(entry: JsonObject) -> bool:
+    return entry["proto"] in {"tcp", "udp"} and bool(entry["remote_port"])
 
 
 def _report_gaps(context: CollectContext, views: tuple[NetView, ...]) -> Iterator[LedgerLine]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forensics.collect import changes
 from forensics.collect.events import to_unix
@@ -160,6 +162,25 @@ def test_maps_with_spaces_in_names() -> None:
     first, second = parse_maps(raw)
     assert (first.start, first.end, first.permissions, first.path) == (0x400000, 0x401000, "r-xp", b"/a name (deleted)")
     assert second.path == b""
+
+
+@given(st.binary())
+def test_no_bytes_break_the_parsers(raw: bytes) -> None:
+    parse_maps(raw)
+    parse_mountinfo(raw)
+
+
+@given(st.lists(st.from_regex(rb"[0-9a-f -]{0,8}", fullmatch=True), min_size=5, max_size=14))
+def test_no_fields_break_the_parsers(fields: list[bytes]) -> None:
+    parse_maps(b" ".join(fields))
+    parse_mountinfo(b" ".join(fields))
+
+
+@pytest.mark.docker
+def test_when_the_time_is_used_up_the_rest_is_named(make_container: Make, run_collection: Run) -> None:
+    found = run_collection(make_container("sleep", "1000"), only={"clock", "snapshot", "host"}, budget_seconds=0)
+    assert {line.reason for line in found.lines} == {"the time budget of 0 s was used up before it began"}
+    assert len(found.lines) == 3
 
 
 @pytest.mark.parametrize(
