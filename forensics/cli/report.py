@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from forensics.report.formats import FORMATS
 
 if TYPE_CHECKING:
     from forensics.evidence.case import Case
-    from forensics.model import Analysis
 
 _HELP = """Render the evidence report of CASE. No engine is asked; the same case gives the same bytes.
 
@@ -37,22 +35,18 @@ _HELP = """Render the evidence report of CASE. No engine is asked; the same case
 @json_option
 def command(case: Path, form: str, output: Path | None, as_json: bool, **choices: Any) -> None:  # noqa: ANN401 - click's options
     """Render, write, and put the digest on record."""
-    from forensics.report.build import build  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.report.formats import render  # noqa: PLC0415 - as above
+    from forensics.analyze import read_or_analyze  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.report.publish import publish  # noqa: PLC0415 - as above
 
+    to_stdout = form == "json" and output is None
     with _open(case, output) as opened:
-        content = render(build(opened, _read_analysis(opened)), form, **choices).encode("utf-8")
-        digest = hashlib.sha256(content).hexdigest()
-        to_stdout = form == "json" and output is None
-        place = None if to_stdout else _write(opened, FORMATS[form].filename, output, content)
-        details = {"format": form, "path": str(place) if place else "standard output"}
-        opened.record("report", hash_after=f"sha256:{digest}", details=details)
+        done = publish(opened, read_or_analyze(opened), form, output=output, to_stdout=to_stdout, **choices)
     if to_stdout:
-        click.echo(content, nl=False)
+        click.echo(done.content, nl=False)
     elif as_json:
-        emit_json({"schema": "ir.rendered/1", "format": form, "path": str(place), "sha256": digest})
+        emit_json({"schema": "ir.rendered/1", "format": form, "path": str(done.path), "sha256": done.sha256})
     else:
-        say(str(place))
+        say(str(done.path))
 
 
 def _open(root: Path, output: Path | None) -> Case:
@@ -67,16 +61,3 @@ def _open(root: Path, output: Path | None) -> Case:
             raise UsageError(f"the case {root} is read-only", hint="say where the report goes with --output")
         beside = output.absolute().parent
     return Case.open(root, actor=read_actor(read_settings()), output=beside)
-
-
-def _read_analysis(case: Case) -> Analysis:
-    from forensics.analyze import read_or_analyze  # noqa: PLC0415 - YARA is slow to import
-
-    return read_or_analyze(case)
-
-
-def _write(case: Case, name: str, output: Path | None, content: bytes) -> Path:
-    if output is None:
-        return case.write_report(name, content)
-    output.write_bytes(content)
-    return output

@@ -41,12 +41,24 @@ def _read_neighbours(evidence: EvidenceReader) -> dict[tuple[str, str], set[str]
 def _read_networks(
     evidence: EvidenceReader, document: JsonObject, item: str, others: dict[tuple[str, str], set[str]]
 ) -> Iterator[Exposure]:
-    own = text_at(document, "Id")
-    members = _read_members(evidence, own)
+    members = _read_members(evidence, text_at(document, "Id"))
+    addresses = _read_cut_networks(evidence)
     networks = object_at(document, "NetworkSettings", "Networks")
-    for name in sorted({*networks, *members}):
+    addresses |= {name: text_at(networks, name, "IPAddress") or addresses.get(name, "") for name in networks}
+    for name in sorted({*addresses, *members}):
         names = {*members.get(name, ()), *others.get(("network", name), ())}
-        yield Exposure("network", name, text_at(networks, name, "IPAddress"), tuple(sorted(names)), item)
+        yield Exposure("network", name, addresses.get(name, ""), tuple(sorted(names)), item)
+
+
+def _read_cut_networks(evidence: EvidenceReader) -> dict[str, str]:
+    """Return by name the address in each network that containment cut; after the cut, inspect knows none."""
+    addresses = {}
+    for _, document in evidence.read("containment"):
+        for action in objects_at(document, "actions"):
+            attachment = object_at(action, "parameters", "attachment")
+            if name := text_at(attachment, "name"):
+                addresses[name] = text_at(attachment, "ipv4") or text_at(attachment, "ipv6")
+    return addresses
 
 
 def _read_members(evidence: EvidenceReader, own_id: str) -> dict[str, set[str]]:

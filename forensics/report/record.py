@@ -27,6 +27,8 @@ def settle_log(entries: Sequence[CustodyEntry]) -> tuple[CustodyEntry, ...]:
 
 def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, ...]:
     """Return what was done besides routine reading; a mutation's begin and end are one step."""
+    entries = tuple(entries)
+    under_way = find_report_step(entries)
     open_steps: dict[str, int] = {}
     steps: list[Step] = []
     for entry in entries:
@@ -37,13 +39,23 @@ def read_steps(entries: Iterable[CustodyEntry], masker: Masker) -> tuple[Step, .
         step = _read_step(entry, masker)
         if entry.result == "begin":
             open_steps[key] = len(steps)
-            steps.append(step)
+            steps.append(replace(step, outcome="under way") if entry.seq in under_way else step)
         elif key in open_steps:
             place = open_steps.pop(key)
             steps[place] = replace(step, at=steps[place].at)
         else:
             steps.append(step)
     return tuple(steps)
+
+
+def find_report_step(entries: Sequence[CustodyEntry]) -> frozenset[int]:
+    """Return the entries that began what this very rendering is a part of: a playbook's report step, and its run."""
+    last = entries[-1] if entries else None
+    if last is None or last.result != "begin" or text_at(last.details, "uses") != "report.render":
+        return frozenset()
+    run = text_at(last.details, "run")
+    begun = (entry for entry in entries if entry.action == "playbook" and entry.result == "begin")
+    return frozenset({last.seq, *(entry.seq for entry in begun if text_at(entry.details, "run") == run)})
 
 
 def _subject(entry: CustodyEntry) -> str:

@@ -73,6 +73,7 @@ def _contain(case: Case) -> None:
         details = {"event": "apply", "container": CONTAINER_ID, "action": action}
         case.record("containment", purpose=effect, result="begin", details=details)
         case.record("containment", details=details)
+    case.add_json("containment", PLAN, source="host", method="plan")
     item = case.add_json("containment", PROOF, source="host", method="read from the host after the cut")
     case.record("containment", evidence_ids=(item.id,), details={"event": "proof", "container": CONTAINER_ID})
     case.record("approve", purpose="contain production container, approved by the incident lead")
@@ -81,6 +82,10 @@ def _contain(case: Case) -> None:
 ACTIONS = ("freeze every process of the container", "disconnect it from network shop_backend (172.19.0.4)")
 ETH0 = {"name": "eth0", "is_up": True, "is_loopback": False, "addresses": ["172.19.0.4/16"]}
 LOOPBACK = {"name": "lo", "is_up": True, "is_loopback": True, "addresses": ["127.0.0.1/8"]}
+PLAN = {
+    "schema": "ir.containment-plan/1",
+    "actions": [{"kind": "disconnect", "parameters": {"attachment": {"name": "shop_metrics", "ipv4": "172.20.0.9"}}}],
+}
 PROOF = {
     "schema": "ir.containment-proof/1",
     "proved": True,

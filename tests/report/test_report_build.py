@@ -107,6 +107,22 @@ def test_failed_comes_before_not_applicable_among_the_gaps(case: Case) -> None:
     ]
 
 
+def test_networks_of_before_the_cut_are_part_of_the_blast_radius(case: Case) -> None:
+    rows = {(row.kind, row.name): row for row in build(case, build_analysis()).exposures}
+    assert rows["network", "shop_metrics"].detail == "172.20.0.9"
+    assert rows["network", "shop_backend"].others == ("shop-db-1", "shop-queue-1")
+    assert rows["volume", "shop_uploads"].others == ("shop-db-1",)
+    assert rows["host path", "/var/run/docker.sock"].others == ("every container and the host, through the engine",)
+
+
+def test_the_playbook_that_renders_this_report_is_under_way_and_not_interrupted(case: Case) -> None:
+    case.record("playbook", purpose="run default", result="begin", details={"run": "r1"})
+    case.record("step", purpose="render", result="begin", details={"run": "r1", "uses": "report.render"})
+    assert [step.outcome for step in build(case, build_analysis()).steps[-2:]] == ["under way", "under way"]
+    case.record("step", purpose="verify", details={"run": "r1"})
+    assert [step.outcome for step in build(case, build_analysis()).steps[-3:]] == ["interrupted", "interrupted", "ok"]
+
+
 def test_containment_is_told_from_the_journal_and_its_proof(case: Case) -> None:
     cut = build(case, build_analysis()).containment
     assert (cut.attempted, cut.proved, cut.released) == (True, True, False)
