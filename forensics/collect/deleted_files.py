@@ -6,10 +6,11 @@ Looked at through the kernel's links in /proc/PID/fd and /proc/PID/map_files, ne
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
 from forensics.collect.namespace import read_maps
 from forensics.collect.walk import explain, read_content
 from forensics.engine.host import HostProcess
@@ -81,6 +82,8 @@ def _collect_one(context: CollectContext, held: _Held, seen: set[tuple[int, int]
         if identity in seen:
             return None
         seen.add(identity)
+        if not stat.S_ISREG(status.st_mode):
+            return not_applicable(artefact, "no regular file: it has no content, and is never opened")
         return _keep(context, held, handle, artefact)
     except OSError as error:
         return failed(artefact, explain(error))

@@ -155,10 +155,14 @@ def test_all_three_executables_are_kept(found: Collected, truth_binary: Path) ->
     )
 
 
-def test_the_deleted_file_that_is_still_open(found: Collected) -> None:
-    (item,) = found.case.find("deleted-file")
-    assert found.case.read(item) == b"deleted but open"
-    assert item.attributes["target"] == "/tmp/open-deleted (deleted)"
+def test_what_has_no_name_any_more_but_is_held(found: Collected) -> None:
+    kept = {item.attributes["target"]: found.case.read(item).rstrip(b"\0") for item in found.case.find("deleted-file")}
+    assert kept == {
+        "/tmp/open-deleted (deleted)": b"deleted but open",
+        "/memfd:truth-data (deleted)": b"a memory file",
+        "/dev/zero (deleted)": b"shared without a name",
+    }
+    assert found.line("deleted-file /tmp/gone (deleted)").outcome is Outcome.NOT_APPLICABLE
 
 
 def test_memory_holds_what_no_file_holds(found: Collected, truth_binary: Path) -> None:

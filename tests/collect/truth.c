@@ -88,6 +88,14 @@ static void make_files(void) {
     if (symlink("/", "/dev/shm/link-out") || mkfifo("/dev/shm/fifo", 0600)) die("link in shm");
 }
 
+static void make_nameless(void) {
+    int f = memfd_create("truth-data", 0);
+    if (write(f, "a memory file", 13) != 13) die("write");
+    char *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    strcpy(shared, "shared without a name");
+    if (mkdir("/tmp/gone", 0700) || open("/tmp/gone", O_RDONLY | O_DIRECTORY) < 0 || rmdir("/tmp/gone")) die("gone");
+}
+
 static void start_deleted(void) {
     int f = open("/tmp/.hidden", O_CREAT | O_WRONLY, 0700);
     copy_self(f, "HIDDEN");
@@ -127,6 +135,7 @@ int main(int argc, char **argv) {
     signal(SIGCHLD, SIG_DFL);
     make_sockets();
     make_files();
+    make_nameless();
     start_deleted();
     start_memfd();
     for (int count = 0; count < 3; count++) pthread_create(&id, NULL, thread, "truth-thread");
