@@ -20,6 +20,7 @@ COMMANDS = {
     "report": ("forensics.cli.report", "Render the evidence report."),
     "seal": ("forensics.cli.seal", "Close a case and sign what it is."),
     "verify": ("forensics.cli.verify", "Check that a case is what was recorded."),
+    "custody": ("forensics.cli.custody", "The custody log, hand-overs, a case as one file."),
     "run": ("forensics.cli.run", "Run a playbook on a container."),
     "playbook": ("forensics.cli.playbook", "List, show and run playbooks."),
     "drill": ("forensics.cli.drill", "Rehearse on test containers, scored."),
