@@ -19,11 +19,13 @@ from forensics.model import EntryType, FileEntry
 _BATCH = 5_000
 _CACHE = "PRAGMA cache_size = -24000"
 _TYPES = tuple(EntryType)
-_TYPE_NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}
+_TYPE_BYTES = {kind: bytes([number]) for number, kind in enumerate(_TYPES)}
+_DIRECTORY = _TYPE_BYTES[EntryType.DIRECTORY]
+_FILE = _TYPE_BYTES[EntryType.FILE]
 _MARSHAL = 2
 """The version without references: equal entries give equal bytes, so that tables compare without unpacking."""
 
-WHITEOUT, OPAQUE, LINK, IMPLIED, HIDDEN = 1, 2, 4, 8, 16
+WHITEOUT, OPAQUE, LINK, IMPLIED = 1, 2, 4, 8
 
 
 class Row(NamedTuple):
@@ -48,9 +50,8 @@ def make_path(key: bytes) -> bytes:
 
 def pack(entry: FileEntry) -> bytes:
     """Return everything of an entry but its path and layer."""
-    return marshal.dumps(
+    return _TYPE_BYTES[entry.type] + marshal.dumps(
         (
-            _TYPE_NUMBERS[entry.type],
             entry.mode,
             entry.uid,
             entry.gid,
@@ -69,10 +70,11 @@ def pack(entry: FileEntry) -> bytes:
 
 def unpack(row: Row) -> FileEntry:
     """Return the entry of a row."""
-    kind, mode, uid, gid, size, mtime, target, device, sha256, xattrs, atime, ctime = marshal.loads(row.packed)  # noqa: S302 - written by this process
+    packed = row.packed
+    mode, uid, gid, size, mtime, target, device, sha256, xattrs, atime, ctime = marshal.loads(packed[1:])  # noqa: S302 - written by this process
     return FileEntry(
         make_path(row.key),
-        _TYPES[kind],
+        _TYPES[packed[0]],
         mode,
         uid,
         gid,
@@ -89,11 +91,13 @@ def unpack(row: Row) -> FileEntry:
 
 
 def is_directory(row: Row) -> bool:
-    """Tell whether a row's entry is a directory, without unpacking it all."""
-    return bool(row.packed) and marshal.loads(row.packed)[0] == _DIRECTORY  # noqa: S302 - written by this process
+    """Tell whether a row's entry is a directory, without unpacking it."""
+    return row[4][:1] == _DIRECTORY
 
 
-_DIRECTORY = _TYPE_NUMBERS[EntryType.DIRECTORY]
+def is_file(row: Row) -> bool:
+    """Tell whether a row's entry is a regular file, without unpacking it."""
+    return row[4][:1] == _FILE
 
 
 class Workspace:

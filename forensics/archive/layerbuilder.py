@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from forensics.archive.content import EMPTY, MemberContent
 from forensics.archive.index import LINK, OPAQUE, WHITEOUT, Row, Table, is_directory, make_key, pack, unpack
@@ -152,7 +151,17 @@ class LayerBuilder:
             self._tree.links.append((make_key(path), target))
 
     def _make_entry(self, member: TarMember, content: MemberContent, path: bytes) -> FileEntry:
-        entry = FileEntry(
+        sha256: str | None = None
+        if member.type is EntryType.FILE:
+            if self._visit is not None and content is not EMPTY:
+                return self._show_content(member, content, path)
+            sha256 = hash_content(content) if content is not EMPTY else _EMPTY_SHA256
+            if not content.complete or (content is EMPTY and member.size_bytes):
+                sha256 = None
+        return self._describe(member, path, sha256)
+
+    def _describe(self, member: TarMember, path: bytes, sha256: str | None) -> FileEntry:
+        return FileEntry(
             path,
             member.type,
             member.mode,
@@ -163,26 +172,19 @@ class LayerBuilder:
             self._layer.index,
             member.link_target,
             member.device,
-            None,
+            sha256,
             member.xattrs,
             member.atime_ns,
             member.ctime_ns,
         )
-        if member.type is not EntryType.FILE:
-            return entry
-        if content is EMPTY:
-            return replace(entry, sha256=_EMPTY_SHA256) if not member.size_bytes else entry
-        return self._read_content(entry, content)
 
-    def _read_content(self, entry: FileEntry, content: MemberContent) -> FileEntry:
+    def _show_content(self, member: TarMember, content: MemberContent, path: bytes) -> FileEntry:
         """Hash the content and show it; what is cut off has no digest but is shown all the same."""
-        if self._visit is None:
-            sha256, _ = hash_content(content)
-            return replace(entry, sha256=sha256) if content.complete else entry
         held = spool_content(content, self._limits.memory_content_bytes)
         try:
-            entry = replace(entry, sha256=held.sha256) if content.complete else entry
-            self._visit(entry, held)
+            entry = self._describe(member, path, held.sha256 if content.complete else None)
+            if self._visit is not None:
+                self._visit(entry, held)
         finally:
             held.close()
         return entry

@@ -8,22 +8,41 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
 from forensics.archive.compare import make_change
-from forensics.archive.index import IMPLIED, OPAQUE, Row, is_directory, unpack
+from forensics.archive.index import IMPLIED, OPAQUE, Row, is_directory, is_file, unpack
 from forensics.archive.layertree import LayerTree, look_up
-from forensics.model import Change, EntryType, FileEntry
+from forensics.model import Change, ChangeKind
+
+
+class LayerChange(NamedTuple):
+    """What one layer did at one path; kept packed, because most are only counted."""
+
+    layer: int
+    before: Row | None
+    after: Row | None
+
+    @property
+    def kind(self) -> ChangeKind:
+        """Added, modified or deleted."""
+        if self.before is None:
+            return ChangeKind.ADDED
+        return ChangeKind.DELETED if self.after is None else ChangeKind.MODIFIED
+
+    def unpack(self) -> Change | None:
+        """Return the change with its entries."""
+        before, after = self.before, self.after
+        return make_change(unpack(before) if before else None, unpack(after) if after else None)
 
 
 class PathHistory(NamedTuple):
-    """What happened at one path: the visible row in the end, each layer's change, each deleted file."""
+    """What happened at one path: the visible row in the end, each layer's change, each deleted file and by whom."""
 
     final: Row | None
-    changes: tuple[tuple[int, Change], ...]
-    deleted: tuple[tuple[FileEntry, int], ...]
+    changes: tuple[LayerChange, ...]
+    deleted: tuple[tuple[Row, int], ...]
 
 
 class _Frame(NamedTuple):
@@ -48,16 +67,13 @@ def resolve_links(trees: list[LayerTree], dangling: Callable[[int, bytes], None]
 def replay(trees: list[LayerTree], shadowed: Callable[[Row], None] | None = None) -> Iterator[PathHistory]:
     """Yield the history of each path, in order."""
     stack = [_Frame(b"", _NO_CUTS)]
-    merged = heapq.merge(*(tree.rows(shadowed) for tree in trees), key=itemgetter(0))
-    for key, group in groupby(merged, key=itemgetter(0)):
+    for key, rows in _group(trees, shadowed):
         while not key.startswith(stack[-1].prefix):
             stack.pop()
-        rows = list(group)
         cuts = stack[-1].cuts
-        if len(rows) == 1 and not cuts and not rows[0].flags:
-            row = rows[0]
-            change = make_change(None, unpack(row))
-            yield PathHistory(row, ((row.layer, change),) if change else (), ())
+        row = rows[0]
+        if len(rows) == 1 and not cuts and not row.flags & ~IMPLIED and row.packed:
+            yield PathHistory(row, (LayerChange(row.layer, None, row),), ())
             own = _NO_CUTS if is_directory(row) else frozenset((row.layer,))
         else:
             player = _Player(rows, cuts)
@@ -69,6 +85,23 @@ def replay(trees: list[LayerTree], shadowed: Callable[[Row], None] | None = None
             stack.append(_Frame(key + b"\0", cuts | own))
 
 
+def _group(trees: list[LayerTree], shadowed: Callable[[Row], None] | None) -> Iterator[tuple[bytes, list[Row]]]:
+    """Yield each key with the rows of all layers."""
+    key_of = itemgetter(0)
+    merged = trees[0].rows(shadowed) if len(trees) == 1 else heapq.merge(*(t.rows(shadowed) for t in trees), key=key_of)
+    first = next(merged, None)
+    if first is None:
+        return
+    group = [first]
+    for row in merged:
+        if row[0] != group[0][0]:
+            yield group[0][0], group
+            group = [row]
+        else:
+            group.append(row)
+    yield group[0][0], group
+
+
 class _Player:
     """Plays one path's rows from the base upwards."""
 
@@ -78,48 +111,34 @@ class _Player:
             self._rows.setdefault(row.layer, []).append(row)
         self._parent_cuts = parent_cuts
         self._final: Row | None = None
-        self._entry: FileEntry | None = None
         self.cuts: set[int] = set()
 
     def play(self) -> PathHistory:
-        changes, deleted = [], []
+        changes: list[LayerChange] = []
+        deleted: list[tuple[Row, int]] = []
         for layer in sorted(self._parent_cuts | self._rows.keys()):
-            before, final = self._entry, self._final
+            before = self._final
             self._apply(layer)
-            if self._final is final:
+            after = self._final
+            if before is after:
                 continue
-            change = make_change(before, self._entry)
-            if change is not None:
-                changes.append((layer, change))
-            elif (
-                before is not None
-                and self._final is not None
-                and final is not None
-                and final.packed == self._final.packed
-            ):
-                self._final, self._entry = final, before
-            if before is not None and before.type is EntryType.FILE and not self._is_file():
+            if before is not None and after is not None and before.packed == after.packed:
+                self._final = before
+                continue
+            change = LayerChange(layer, before, after)
+            if before is None or after is None or change.unpack() is not None:
+                changes.append(change)
+            if before is not None and is_file(before) and not (after is not None and is_file(after)):
                 deleted.append((before, layer))
         return PathHistory(self._final, tuple(changes), tuple(deleted))
 
-    def _is_file(self) -> bool:
-        return self._entry is not None and self._entry.type is EntryType.FILE
-
     def _apply(self, layer: int) -> None:
         if layer in self._parent_cuts:
-            self._set(None)
+            self._final = None
         for row in self._rows.get(layer, ()):
-            if not row.packed:
-                self.cuts.add(layer)
-                self._set(None)
-                continue
             folder = is_directory(row)
             if not folder or row.flags & OPAQUE:
                 self.cuts.add(layer)
             if row.flags & IMPLIED and self._final is not None and is_directory(self._final):
                 continue
-            self._set(row)
-
-    def _set(self, row: Row | None) -> None:
-        self._final = row
-        self._entry = None if row is None else unpack(row)
+            self._final = row if row.packed else None

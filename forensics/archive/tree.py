@@ -134,11 +134,12 @@ class _Merger:
         resolve_links(self._trees, self._note_dangling)
         for history in replay(self._trees, self._note_shadowed):
             if history.final is not None:
-                self._table.append(history.final._replace(flags=0, sequence=0))
-            for layer, change in history.changes:
-                self._counts[layer][change.kind] += 1
-            for entry, layer in history.deleted:
-                self._recover(entry, layer)
+                final = history.final
+                self._table.append(Row(final.key, 0, 0, final.layer, final.packed))
+            for change in history.changes:
+                self._counts[change.layer][change.kind] += 1
+            for row, layer in history.deleted:
+                self._recover(unpack(row), layer)
         self._table.freeze()
         tree = Tree(self._table)
         tree.recovered = tuple(self._recovered)
@@ -184,7 +185,10 @@ def iterate_layer_changes(trees: Iterable[LayerTree]) -> Iterator[tuple[int, Cha
     trees = list(trees)
     resolve_links(trees, lambda _layer, _path: None)
     for history in replay(trees):
-        yield from history.changes
+        for item in history.changes:
+            change = item.unpack()
+            if change is not None:
+                yield item.layer, change
 
 
 def compare(a: Tree, b: Tree) -> tuple[Change, ...]:

@@ -58,14 +58,12 @@ Visitor = Callable[[FileEntry, Content], None]
 """Called with each distinct content of an image, and the first entry that has it."""
 
 
-def hash_content(content: MemberContent) -> tuple[str, int]:
-    """Read *content* and return its SHA-256 and size."""
+def hash_content(content: MemberContent) -> str:
+    """Read *content* and return its SHA-256."""
     digest = hashlib.sha256()
-    size_bytes = 0
     for chunk in content:
         digest.update(chunk)
-        size_bytes += len(chunk)
-    return digest.hexdigest(), size_bytes
+    return digest.hexdigest()
 
 
 def spool_content(content: MemberContent, memory_bytes: int) -> Content:
