@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from forensics.analyze.behaviour import find_behaviours
 from forensics.analyze.configuration import Area, Configured, read_configured
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.file_types import list_paths
 from forensics.analyze.places import in_hidden_place, in_temp
 from forensics.analyze.rule import Rule
 from forensics.model import Confidence, EntryType, Finding, Severity
@@ -62,7 +63,7 @@ _HOOK_BAD = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PREPEND = re.compile(
-    r"^\s*(?:php_value\s+)?auto_(?:prepend|append)_file\s*[= ]\s*[\"']?(?!none\b)[^\s\"';]+",
+    r"^[ \t]*(?:php_value[ \t]+)?auto_(?:prepend|append)_file[ \t]*[= ][ \t]*[\"']?(?!none\b)[^\s\"';=]+",
     re.IGNORECASE | re.MULTILINE,
 )
 _PTH_CODE = re.compile(r"^import[ \t]", re.MULTILINE)
@@ -74,22 +75,40 @@ _SSHD_BAD = re.compile(
 )
 _COMMAND_HOOK = re.compile(r"(?:Pre|Post)-(?:Invoke|Install)\S*\s*\{?[^}\n]{0,300}", re.IGNORECASE)
 _TRAP_LINE = re.compile(
-    r"^\s*(?:alias\s+(?:sudo|su|ssh|passwd|ls|ps|netstat)=|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
+    r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=['\"]?(?!\1\b)|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
     re.MULTILINE,
 )
 
 
 def analyze_persistence(view: CaseView) -> Iterator[Finding]:
     """Judge start-up configuration by what it does; by newness alone only in a running container."""
+    newcomers: dict[Area, list[Configured]] = {}
     for configured in read_configured(view.files, *_JUDGED):
         if configured.artifact.entry.type is not EntryType.FILE:
             continue
         bad = list(_judge(configured))
         yield from bad
-        if not bad and configured.artifact.is_runtime and configured.area in _NEW_RUNTIME and configured.added:
-            yield _rule(
-                configured.area, f"New start-up configuration: {configured.area}", _NEW_RUNTIME[configured.area]
-            ).found(configured.added_text[:300], [configured.artifact.reference], confidence=Confidence.MEDIUM)
+        if (
+            not bad
+            and configured.artifact.is_runtime
+            and configured.area in _NEW_RUNTIME
+            and _says_something(configured)
+        ):
+            newcomers.setdefault(configured.area, []).append(configured)
+    for area, group in newcomers.items():
+        rule = _rule(area, f"New start-up configuration: {area}", _NEW_RUNTIME[area])
+        lines = "; ".join(line.strip() for configured in group for line in configured.added if _is_effective(line))
+        matched = f"{list_paths(configured.artifact for configured in group)}: {lines[:300]}"
+        yield rule.found(matched, [configured.artifact.reference for configured in group], confidence=Confidence.MEDIUM)
+
+
+def _says_something(configured: Configured) -> bool:
+    return any(_is_effective(line) for line in configured.added)
+
+
+def _is_effective(line: str) -> bool:
+    """Whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith(("#", ";"))
 
 
 def _rule(area: Area, title: str, severity: Severity) -> Rule:

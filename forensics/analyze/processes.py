@@ -12,7 +12,7 @@ from forensics.analyze.places import in_hidden_place, in_temp
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import Process, number_of
 from forensics.model import Confidence, Finding, Severity
-from forensics.text import to_bytes
+from forensics.text import from_bytes, to_bytes
 
 MEMFD = Rule(
     "process.memfd-executable",
@@ -135,6 +135,7 @@ _SERVICES = frozenset(
         "exim4",
     ]
 )
+_SEARCH_PATH = (b"usr/sbin/", b"usr/bin/", b"sbin/", b"bin/", b"usr/local/sbin/", b"usr/local/bin/")
 _ALIASES = {"mysqld": "mariadbd", "mysqld_safe": "mariadbd-safe", "sh": "dash"}
 _RUNTIME = re.compile(r"runc_cloned:|^runc:\[")
 _TEMP_LIBRARY = re.compile(r"^(?:/tmp/|/var/tmp/|/dev/shm/|/memfd:(?!doublemapper|jit|v8|node|pulse|xshmfence))")
@@ -183,10 +184,11 @@ def _claims_another(shown: str, process: Process, view: CaseView) -> bool:
     program = process.program
     if claimed not in _SERVICES or program in {"busybox", "toybox"} or _are_related(claimed, program):
         return False
-    if not shown.startswith("/"):
-        return True
-    target = view.files.resolve(to_bytes(first))
-    return target is None or not _are_related(posixpath.basename(target.decode("utf-8", "replace")), program)
+    path = to_bytes(first.partition(":")[0])
+    places = [path] if path.startswith(b"/") else [folder + path for folder in _SEARCH_PATH]
+    targets = [target for place in places if (target := view.files.resolve(place))]
+    exe = to_bytes(process.exe.removesuffix(" (deleted)")).lstrip(b"/")
+    return exe not in targets and not any(_are_related(from_bytes(posixpath.basename(t)), program) for t in targets)
 
 
 def _are_related(first: str, second: str) -> bool:

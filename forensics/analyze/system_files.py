@@ -122,12 +122,7 @@ def analyze_system_files(view: CaseView) -> Iterator[Finding]:
 def _judge_replaced(view: CaseView) -> Iterator[Finding]:
     replaced: list[Artifact] = []
     for artifact in view.files.candidates:
-        if (
-            not artifact.is_runtime
-            or artifact.before is None
-            or not _is_program_place(artifact.path)
-            or artifact.origin is not Origin.LAYER
-        ):
+        if artifact.before is None or not _is_program_place(artifact.path) or artifact.origin is not Origin.LAYER:
             continue
         if artifact.before.type is EntryType.FILE and artifact.before.sha256 != artifact.entry.sha256:
             if artifact.is_runtime and artifact.kind is Kind.SCRIPT and not _was_script(artifact, view):

@@ -12,7 +12,7 @@ from forensics.analyze.content import Kind
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import list_paths
 from forensics.analyze.files import Artifact, Origin
-from forensics.analyze.places import in_system, in_system_bin, in_temp
+from forensics.analyze.places import in_hidden_place, in_system, in_system_bin, in_temp, in_web_root
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import number_of, object_of, objects_of, text_of
 from forensics.model import Change, ChangeKind, Confidence, EntryType, EvidenceRef, FileEntry, Finding, Severity
@@ -147,6 +147,8 @@ def analyze_times(view: CaseView) -> Iterator[Finding]:
         before, entry = artifact.before, artifact.entry
         if artifact.origin is not Origin.LAYER or entry.type is not EntryType.FILE or not artifact.is_runtime:
             continue
+        if not _matters(artifact.path):
+            continue
         if _kept_time(before, entry) or (before is None and artifact.kind in _CODE and _copies_time(artifact, view)):
             kept.append(artifact)
     kept += list(_changed_later(view, {artifact.path for artifact in kept})) if runtime else []
@@ -160,6 +162,14 @@ def analyze_times(view: CaseView) -> Iterator[Finding]:
     ]
     if future:
         yield FUTURE.found(list_paths(future), [artifact.reference for artifact in future])
+
+
+def _matters(path: bytes) -> bool:
+    """Whether a falsified time would serve anybody there: programs, configuration, web roots; no backup copies."""
+    if path.endswith((b"-", b"~", b"-old", b".bak", b".old")):
+        return False
+    place = in_system(path) or in_system_bin(path) or in_temp(path) or in_hidden_place(path) or in_web_root(path)
+    return place or path.startswith((b"etc/", b"root/", b"opt/", b"home/"))
 
 
 def _kept_time(before: FileEntry | None, entry: FileEntry) -> bool:

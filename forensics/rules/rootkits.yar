@@ -1,47 +1,51 @@
 /* Libraries and modules that make the system lie. Own rules, Apache-2.0. */
 
+import "elf"
+
 rule rootkit_preload_library
 {
     meta:
-        title = "Library that intercepts directory or process listings"
+        title = "Library that takes the place of directory listing functions"
         severity = "critical"
         confidence = "high"
         attack = "T1574.006, T1014"
-        why = "It takes the place of library functions, finds the real ones with dlsym(RTLD_NEXT), and filters what they return."
-        benign = "fakeroot, tracing and sandbox libraries intercept similar functions; they do not read /proc names to hide them."
+        why = "It defines the C library's own functions, finds the real ones with dlsym, and filters what they return."
+        benign = "Sanitizers and fakeroot intercept the same functions (left out); file system test tools."
         author = "ir"
         license = "Apache-2.0"
     strings:
-        $next = "dlsym" fullword
-        $readdir = "readdir" fullword
-        $readdir64 = "readdir64" fullword
-        $open = "open" fullword
-        $fopen = "fopen" fullword
-        $fopen64 = "fopen64" fullword
-        $access = "access" fullword
-        $xstat = /\b_?_?(l|f)?x?stat(64)?\b/
-        $unlinkat = "unlinkat" fullword
-        $execve = "execve" fullword
-        $accept = "accept" fullword
-        $proc_fd = "/proc/self/fd/%d" ascii
-        $proc_stat = "/proc/%s/stat" ascii
-        $proc_cmdline = "/proc/%s/cmdline" ascii
-        $proc_comm = "/proc/%s/comm" ascii
-        $proc_net = "/proc/net/tcp" ascii
-        $preload = "ld.so.preload" ascii
-        $hide = /\b(hide|hidden|invisible|conceal|magic)_?(me|file|process|proc|pid|gid|port|string|prefix|name)s?\b/ nocase
-        $process_to_filter = "process_to_filter" ascii
-        $fakeroot = "FAKEROOT" ascii
-        $sandbox = "SANDBOX" ascii
-        $elf_library_marker = ".gnu.version_d"
+        $fakeroot = "fakeroot" nocase
+        $sanitizer = "__sanitizer"
+        $sandbox = "SANDBOX_ON"
+        $profiler = "__collector_"
     condition:
-        uint32(0) == 0x464c457f and uint16(16) == 3 and filesize < 2MB and $next and not $fakeroot and not $sandbox and
-        (
-            (($readdir or $readdir64) and ($proc_fd or $proc_stat or $proc_cmdline or $proc_comm or $proc_net or $hide or $preload or $process_to_filter)) or
-            (($fopen or $fopen64 or $open) and ($proc_net and ($hide or $preload or $readdir))) or
-            ($preload and ($execve or $unlinkat or $access or $xstat) and ($hide or $proc_net or $accept)) or
-            ($process_to_filter)
-        ) and not $elf_library_marker
+        uint32(0) == 0x464c457f and uint16(16) == 3 and filesize < 2MB and not any of them and
+        for any symbol in elf.dynsym : (symbol.shndx == 0 and (symbol.name == "dlsym" or symbol.name == "dlvsym")) and
+        for any symbol in elf.dynsym : (symbol.shndx != 0 and (symbol.name == "readdir" or symbol.name == "readdir64" or symbol.name == "getdents64" or symbol.name == "readdir_r" or symbol.name == "scandir"))
+}
+
+rule rootkit_preload_hider
+{
+    meta:
+        title = "Library that intercepts file access and knows what to hide"
+        severity = "critical"
+        confidence = "medium"
+        attack = "T1574.006, T1014"
+        why = "It defines functions that open or test files, finds the real ones with dlsym, and names tables of the kernel to filter."
+        benign = "Sandboxing and tracing libraries."
+        author = "ir"
+        license = "Apache-2.0"
+    strings:
+        $net = "/proc/net/tcp"
+        $preload = "ld.so.preload"
+        $shell = /\/bin\/(ba)?sh\x00/
+        $sanitizer = "__sanitizer"
+        $fakeroot = "fakeroot" nocase
+    condition:
+        uint32(0) == 0x464c457f and uint16(16) == 3 and filesize < 2MB and not $sanitizer and not $fakeroot and
+        ($net or $preload or $shell) and
+        for any symbol in elf.dynsym : (symbol.shndx == 0 and (symbol.name == "dlsym" or symbol.name == "dlvsym")) and
+        for any symbol in elf.dynsym : (symbol.shndx != 0 and (symbol.name == "fopen" or symbol.name == "fopen64" or symbol.name == "open" or symbol.name == "open64" or symbol.name == "openat" or symbol.name == "stat" or symbol.name == "lstat" or symbol.name == "__xstat" or symbol.name == "access" or symbol.name == "accept" or symbol.name == "execve" or symbol.name == "write" or symbol.name == "unlinkat" or symbol.name == "pam_authenticate"))
 }
 
 rule rootkit_preload_source
@@ -101,7 +105,7 @@ rule credential_hook
     strings:
         $pam = "pam_sm_authenticate" ascii
         $token = /pam_get_(authtok|item|user)/ ascii
-        $log = /(\/tmp\/|\/var\/tmp\/|\/dev\/shm\/|\/var\/log\/\.|\/usr\/\S{1,40}\/\.)[\w.\-]{2,40}/ ascii
+        $log = /(\/tmp\/|\/var\/tmp\/|\/dev\/shm\/|\/var\/(log|lib|run)\/\.|\/usr\/(share|include|lib|bin|sbin|games)\/\.)[\w.\-]{2,40}/ ascii
         $format = /%s[: ,|]{1,3}%s/ ascii
         $write = /\b(fopen|fprintf|fwrite|fputs)\b/ ascii
     condition:
