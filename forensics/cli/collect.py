@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forensics.cli.collect_view import show_plan, show_result, tell
-from forensics.cli.frame import emit_json, json_option
+from forensics.cli.frame import json_option
+from forensics.errors import UsageError
 
 if TYPE_CHECKING:
     from forensics.collect import CollectOptions
@@ -31,6 +32,7 @@ HELP = """Collect everything a container was into a case, most volatile first. N
 @click.option("--memory", is_flag=True, help="Also the memory of every process.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; collect nothing.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this collector; may be repeated.")
+@click.option("--resume", is_flag=True, help="With --case: go on where an interrupted collection ended.")
 @click.option("--skip", multiple=True, metavar="NAME", help="Not this collector; may be repeated.")
 @click.option(
     "--budget-bytes",
@@ -48,12 +50,14 @@ def command(container: str, case_dir: Path | None, dry_run: bool, as_json: bool,
     from forensics.collect import find_obstacle, make_options, plan  # noqa: PLC0415 - keeps `ir --help` light
 
     options = make_options(**choices)
+    if options.resume and case_dir is None:
+        raise UsageError("--resume needs the case to go on with", hint="give it with --case")
     chosen = plan(options)
     with open_engine() as engine:
         target = engine.find_container(container)
         if dry_run:
             info = engine.info()
-            return show_plan(chosen, [find_obstacle(step, info, target) for step in chosen], as_json=as_json)
+            return show_plan(chosen, [find_obstacle(c, info, target) for c in chosen], as_json=as_json)
         return _collect(engine, target, case_dir, options, as_json=as_json)
 
 
@@ -71,7 +75,4 @@ def _collect(
         tell(quiet=as_json) as progress,
     ):
         lines = collect(case, engine, container, options, progress, info=info)
-    seconds = time.monotonic() - started
-    if as_json:
-        emit_json(to_document(root, container, lines, seconds))
-    return show_result(root, lines, seconds, quiet=as_json)
+    return show_result(to_document(root, container, lines, time.monotonic() - started), lines, as_json=as_json)

@@ -8,13 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from forensics.cli.frame import emit_json, say
-from forensics.model import LedgerLine, Outcome
+from forensics.model import JsonObject, LedgerLine, Outcome
 from forensics.text import show
 
 if TYPE_CHECKING:
@@ -107,17 +106,19 @@ def show_plan(chosen: tuple[Collector, ...], obstacles: list[LedgerLine | None],
     return 0
 
 
-def show_result(root: Path, lines: tuple[LedgerLine, ...], seconds: float, *, quiet: bool) -> int:
-    """Show the totals and name every failure; return the exit code."""
+def show_result(document: JsonObject, lines: tuple[LedgerLine, ...], *, as_json: bool) -> int:
+    """Show the totals (or the document) and name every failure on stderr; return the exit code."""
     outcomes = Counter(line.outcome for line in lines)
-    if not quiet:
+    if as_json:
+        emit_json(document)
+    else:
         size = show_size(sum(line.size_bytes for line in lines if line.outcome is not Outcome.FAILED))
         counted = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome])
-        say(f"{counted}; {size} in {seconds:.1f} s")
+        say(f"{counted}; {size} in {document['seconds']:.1f} s")
         for line in lines:
             if line.disturbed:
                 say(f"disturbed: {show(line.disturbed)}")
-        say(f"case: {show(str(root))}")
+        say(f"case: {show(document['case'])}")
     for line in lines:
         if line.outcome is Outcome.FAILED:
             say(f"ir: not collected: {show(line.artefact)}: {show(line.reason)}", err=True)

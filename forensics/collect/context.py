@@ -48,7 +48,7 @@ class CollectOptions:
     """What to collect.
 
     ``budget_bytes`` bounds the content taken from memory, tmpfs and volumes, each. When ``budget_seconds`` have passed,
-    no further collector begins.
+    no further collector begins. With ``resume`` those that have ended in an earlier run on this case are left out.
     """
 
     memory: bool = False
@@ -56,6 +56,7 @@ class CollectOptions:
     skip: frozenset[str] = frozenset()
     budget_bytes: int = DEFAULT_BUDGET_BYTES
     budget_seconds: float | None = None
+    resume: bool = False
 
 
 class Source(Engine, Protocol):
@@ -65,16 +66,17 @@ class Source(Engine, Protocol):
         """Return the version document, with its components (containerd, runc)."""
 
 
-def make_options(
+def make_options(  # noqa: PLR0913 - one for each field, by name
     *,
     memory: bool = False,
     only: Iterable[str] = (),
     skip: Iterable[str] = (),
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
     budget_seconds: float | None = None,
+    resume: bool = False,
 ) -> CollectOptions:
     """Return options from what a person or a playbook gave."""
-    return CollectOptions(memory, frozenset(only), frozenset(skip), budget_bytes, budget_seconds)
+    return CollectOptions(memory, frozenset(only), frozenset(skip), budget_bytes, budget_seconds, resume)
 
 
 class Progress(Protocol):

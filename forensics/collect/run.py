@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from forensics.engine.base import Container, EngineInfo
     from forensics.evidence.case import Case
 
+_ACTIVITY = "collect."
+"""Begins the name of each collector's activity in the custody log."""
+
 
 def plan(options: CollectOptions) -> tuple[Collector, ...]:
     """Return the collectors that *options* select, most volatile first.
@@ -65,7 +68,8 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
         StorageError, OSError: the case cannot be written; what was recorded up to here is whole.
     """
     options = options or CollectOptions()
-    chosen = plan(options)
+    finished = find_finished(case) if options.resume else frozenset()
+    chosen = tuple(collector for collector in plan(options) if collector.name not in finished)
     context = CollectContext(
         case=case,
         engine=engine,
@@ -79,7 +83,7 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
     with case.activity("acquire", "collect", "collection in order of volatility"):
         _run_all(context, chosen, ledger)
     for collector in COLLECTORS if not options.only else ():
-        if collector not in chosen:
+        if collector not in chosen and collector.name not in finished:
             reason = "left out by --skip" if collector.name in options.skip else f"not asked for (--{collector.name})"
             ledger.note(not_applicable(collector.name, reason))
     return tuple(lines)
@@ -114,8 +118,19 @@ def _run_all(context: CollectContext, chosen: tuple[Collector, ...], ledger: _Le
 
 def _run(context: CollectContext, collector: Collector, ledger: _Ledger) -> None:
     ledger.progress.start(collector.name)
-    for line in _timed(_attempt(context, collector)):
-        ledger.note(line if line.disturbed or line.outcome is Outcome.NOT_APPLICABLE else _disturb(line, collector))
+    with context.case.activity("acquire", f"{_ACTIVITY}{collector.name}", collector.summary):
+        for line in _timed(_attempt(context, collector)):
+            ledger.note(line if line.disturbed else _disturb(line, collector))
+
+
+def find_finished(case: Case) -> frozenset[str]:
+    """Return the collectors whose end stands in the custody log; one that was interrupted or killed is not among them.
+
+    Raises:
+        CaseError: the custody log cannot be read.
+    """
+    ended = [str((entry.details or {}).get("activity") or "") for entry in case.custody() if entry.result == "ok"]
+    return frozenset(name.removeprefix(_ACTIVITY).partition("#")[0] for name in ended if name.startswith(_ACTIVITY))
 
 
 def _disturb(line: LedgerLine, collector: Collector) -> LedgerLine:

@@ -12,6 +12,7 @@ import pytest
 from forensics.collect.walk import hash_content, open_directory, walk
 from forensics.engine.base import Container
 from forensics.engine.docker import DockerEngine
+from forensics.evidence.verify import verify_case
 from forensics.model import JsonObject, Outcome
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def sockets(found: Collected) -> set[tuple[Any, ...]]:
 
 def test_nothing_failed(found: Collected) -> None:
     assert {line.artefact: line.reason for line in found.lines if line.outcome is Outcome.FAILED} == {}
+
+
+def test_the_case_verifies(found: Collected) -> None:
+    verify_case(found.case.root)
 
 
 def test_every_collector_left_a_line(found: Collected) -> None:

@@ -137,7 +137,40 @@ def test_an_interruption_leaves_a_whole_case_and_says_what_is_missing(
     assert ledger["processes"].outcome is Outcome.COLLECTED
     for name in ("snapshot", "volumes", "logs", "inspect", "host"):
         assert ledger[name].reason == "interrupted before it was collected"
-    assert run_collection(container, root=tmp_path / "case", only={"snapshot"}).line("snapshot").items
+    found = run_collection(container, root=tmp_path / "case", resume=True)
+    assert found.line("snapshot").items
+    assert not [line for line in found.lines if line.artefact in {"clock", "sockets", "processes", "changed-files"}]
+    assert [item.kind for item in found.case.items()].count("processes") == 1
+    assert found.case.find("host")
+
+
+def test_after_a_kill_only_what_had_not_ended_is_collected_again(
+    make_container: Make, run_collection: Run, tmp_path: Any
+) -> None:
+    import subprocess
+    import sys
+
+    container = make_container("sleep", "1000")
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from forensics.collect import collect, make_options, open_case_for\n"
+        "from forensics.engine.docker import connect\n"
+        "from forensics.evidence.custody import Actor\n"
+        "class Kill:\n"
+        "    def start(self, artefact): pass\n"
+        "    def done(self, line):\n"
+        "        if line.artefact == 'mounts': os.kill(os.getpid(), 9)\n"
+        "with connect() as engine:\n"
+        "    container = engine.find_container(sys.argv[1])\n"
+        "    case = open_case_for(container, Path(sys.argv[2]), engine.info(), engine.url, Actor('t'))\n"
+        "    collect(case, engine, container, make_options(), Kill())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, container.id, tmp_path / "case"], check=False)
+    assert done.returncode == -9
+    found = run_collection(container, root=tmp_path / "case", resume=True)
+    kinds = [item.kind for item in found.case.items()]
+    assert (kinds.count("processes"), kinds.count("mounts"), kinds.count("image")) == (1, 2, 1)
 
 
 @pytest.fixture
