@@ -35,13 +35,14 @@ def list_drills(as_json: bool) -> int:
 @command.command()
 @click.argument("name", default="intrusion")
 @click.option("--all", "run_all", is_flag=True, help="Run every shipped scenario.")
+@click.option("--image", default="", help="Image of the engine to take a static busybox from (default: this host's).")
 @click.option("--case", "case_dir", type=click.Path(path_type=Path), help="New folder for the case (not with --all).")
 @json_option
-def run(name: str, run_all: bool, case_dir: Path | None, as_json: bool) -> int:
+def run(name: str, run_all: bool, image: str, case_dir: Path | None, as_json: bool) -> int:
     """Run a scenario (a name, or a file) and score it; 1 when it is below its thresholds."""
     from forensics.cli.drill_view import run_drills  # noqa: PLC0415 - keeps `ir --help` light
 
-    return run_drills(name, case_dir, run_all=run_all, as_json=as_json)
+    return run_drills(name, case_dir, run_all=run_all, image=image, as_json=as_json)
 
 
 @command.command()

@@ -46,12 +46,12 @@ def show_list(*, as_json: bool) -> int:
     return 0
 
 
-def run_drills(name: str, case_dir: Path | None, *, run_all: bool, as_json: bool) -> int:
+def run_drills(name: str, case_dir: Path | None, *, run_all: bool, image: str, as_json: bool) -> int:
     """Run one scenario or all, show the results, return 1 when one has not passed."""
     if run_all and case_dir:
         raise UsageError("--case goes with one scenario, not with --all", hint="leave it out; each gets its own case")
     scenarios = [read_scenario(path.stem) for path in list_scenarios()] if run_all else [read_scenario(name)]
-    results = [_run(scenario, case_dir, quiet=as_json) for scenario in scenarios]
+    results = [_run(scenario, case_dir, image, quiet=as_json) for scenario in scenarios]
     if as_json:
         emit_json({"schema": "ir.drills/1", "drills": [result.to_document() for result in results]})
     elif run_all:
@@ -61,12 +61,12 @@ def run_drills(name: str, case_dir: Path | None, *, run_all: bool, as_json: bool
     return 0 if all(result.passed for result in results) else 1
 
 
-def _run(scenario: Scenario, case_dir: Path | None, *, quiet: bool) -> DrillResult:
+def _run(scenario: Scenario, case_dir: Path | None, image: str, *, quiet: bool) -> DrillResult:
     settings = read_settings()
     root = case_dir or session.default_case_dir(settings, f"drill-{scenario.id}")
     announcer = ToldDrill() if is_told() and not quiet else Announcer()
     with session.open_engine(settings) as engine:
-        return run_drill(engine, scenario, root, session.read_actor(settings), announcer)
+        return run_drill(engine, scenario, root, session.read_actor(settings), announcer=announcer, image=image)
 
 
 def _say_result(result: DrillResult) -> None:

@@ -7,18 +7,32 @@ service would be used, so planted processes are children of the service and noth
 
 from __future__ import annotations
 
+import io
 import shutil
-import subprocess
+import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forensics.drill.image import RecipeFile, RecipeLayer
 from forensics.drill.stub import build_stub
+from forensics.engine.base import ContainerSpec, EngineAnswerError
 from forensics.errors import UsageError
+from forensics.text import show
+
+if TYPE_CHECKING:
+    from forensics.engine.docker import DockerEngine
 
 SPOOL = "/var/spool/orders"
 READY_LINE = b"order worked off"
 COMMAND = ("/bin/sh", "/srv/orders/service")
+_HINT = "install it: apt-get install busybox-static; or name an image of your engine that has one with --image"
 _INTERPRETED = b"\x03\x00\x00\x00"
+_APPLETS = """
+awk base64 basename cat chgrp chmod chown cp crond crontab cut date dd df dirname du echo env expr false find free grep
+gunzip gzip head hostname httpd id ifconfig ip kill killall ln ls md5sum mkdir mkfifo mknod mktemp mount mv nc netstat
+nice nohup nslookup pgrep ping pkill printf ps pwd readlink realpath rm rmdir route sed seq setsid sh sha256sum sleep
+sort stat su tail tar tee test timeout touch tr true umount uname uniq usleep vi wc wget which whoami xargs
+"""
 _SYSTEM = ("/usr/sbin/sshd", "/usr/bin/passwd", "/usr/bin/sudo", "/usr/bin/curl", "/usr/bin/openssl")
 _SERVICE = f"""#!/bin/sh
 # orders: serves the catalogue and works off the spool
@@ -54,21 +68,45 @@ def read_busybox() -> bytes:
     Raises:
         UsageError: there is none, or it is not static; the hint says what to install.
     """
-    hint = "install it: apt-get install busybox-static; or name an image of your engine with --image"
     found = shutil.which("busybox")
     if not found:
-        raise UsageError("drills are built from a static busybox, and this host has none", hint=hint)
-    content = Path(found).read_bytes()
+        raise UsageError("drills are built from a static busybox, and this host has none", hint=_HINT)
+    return _check_static(Path(found).read_bytes(), found)
+
+
+def read_busybox_of(engine: DockerEngine, image: str, label: tuple[str, str]) -> bytes:
+    """Return the static busybox of an image that the engine has; the image is not started.
+
+    Raises:
+        UsageError: the image is unknown, or has no static /bin/busybox.
+    """
+    try:
+        container = engine.create_container(ContainerSpec(image=image, command=("/bin/true",), labels=(label,)))
+    except EngineAnswerError as error:
+        raise UsageError(f"the engine has no usable image {show(image)}: {error.message}", hint=_HINT) from error
+    try:
+        raw = b"".join(engine.read_archive(container, "/bin/busybox"))
+    except EngineAnswerError as error:
+        raise UsageError(f"the image {show(image)} has no /bin/busybox", hint=_HINT) from error
+    finally:
+        engine.remove_container(container, force=True)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        member = tar.next()
+        file = tar.extractfile(member) if member and member.isreg() else None
+        content = file.read() if file else b""
+    return _check_static(content, f"{show(image)}:/bin/busybox")
+
+
+def _check_static(content: bytes, where: str) -> bytes:
     if not content.startswith(b"\x7fELF") or _is_dynamic(content):
-        raise UsageError(f"{found} is not a static program", hint=hint)
+        raise UsageError(f"{where} is not a static program", hint=_HINT)
     return content
 
 
 def build_base(busybox: bytes) -> RecipeLayer:
     """Return the bottom layer of a drill's image."""
-    applets = _list_applets()
     files = [RecipeFile("/bin/busybox", busybox, 0o755)]
-    files += [RecipeFile(f"/bin/{name}", target="busybox", mode=0o777) for name in sorted(applets)]
+    files += [RecipeFile(f"/bin/{name}", target="busybox", mode=0o777) for name in _APPLETS.split()]
     files += [RecipeFile(path, build_stub(f"{Path(path).name} (stand-in)\n"), 0o755) for path in _SYSTEM]
     for path, text in _TEXTS.items():
         mode = 0o755 if path in _EXECUTABLE else 0o640 if path == "/etc/shadow" else 0o644
@@ -76,12 +114,6 @@ def build_base(busybox: bytes) -> RecipeLayer:
     files += [RecipeFile(path, folder=True, mode=0o755) for path in _FOLDERS]
     files += [RecipeFile(path, folder=True, mode=0o1777) for path in _OPEN_FOLDERS]
     return RecipeLayer("/bin/sh -c #(nop) ADD file:base in / ", tuple(files))
-
-
-def _list_applets() -> set[str]:
-    found = shutil.which("busybox") or "busybox"
-    done = subprocess.run([found, "--list"], capture_output=True, text=True, check=True, timeout=10)
-    return set(done.stdout.split()) - {"busybox"}
 
 
 def _is_dynamic(content: bytes) -> bool:

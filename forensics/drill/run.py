@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,10 +94,18 @@ class Announcer(Silence):
         """Tell nobody."""
 
 
-def run_drill(
-    engine: DockerEngine, scenario: Scenario, root: Path, actor: Actor, announcer: Announcer | None = None
+def run_drill(  # noqa: PLR0913 - what a run needs, the last two by name
+    engine: DockerEngine,
+    scenario: Scenario,
+    root: Path,
+    actor: Actor,
+    *,
+    announcer: Announcer | None = None,
+    image: str = "",
 ) -> DrillResult:
     """Run *scenario* into a new case at *root* and return the scored result; the stage is gone afterwards.
+
+    *image* names an image of the engine to take busybox from, where this host has none.
 
     Raises:
         IrError: the stage could not be set, or the case cannot be made.
@@ -103,7 +113,7 @@ def run_drill(
     announcer = announcer or Announcer()
     playbook = read_playbook(scenario.model.playbook)
     steps = {step.id: step for step in playbook.steps + playbook.finally_steps}
-    with set_stage(engine, scenario, announcer.say) as stage:
+    with set_stage(engine, scenario, announcer.say, image) as stage, _forgotten(stage):
         before = read_fingerprint(engine, stage.suspect)
         watch = Stopwatch(steps, announcer)
         with open_drill_case(engine, stage.suspect, root, actor) as case:
@@ -116,6 +126,17 @@ def run_drill(
             verified = _is_verified(root)
             restored = _restore(playbook, context)
         return _score(scenario, stage, case, context, _Seen(watch, results, escaped, unchanged, verified, restored))
+
+
+@contextmanager
+def _forgotten(stage: Stage) -> Iterator[None]:
+    """Leave no pointer to the case of a container that will not exist, also when the run breaks off."""
+    from forensics.containment.pointers import forget  # noqa: PLC0415 - listing drills needs no containment
+
+    try:
+        yield
+    finally:
+        forget(stage.suspect.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forensics.drill.base import COMMAND, READY_LINE, SPOOL, build_base, read_busybox
+from forensics.drill.base import COMMAND, READY_LINE, SPOOL, build_base, read_busybox, read_busybox_of
 from forensics.drill.image import Recipe, RecipeFile, build_archive, build_docker_archive
 from forensics.drill.scenario import PEER, Scenario, join_plants, make_file
 from forensics.engine.base import Container, ContainerSpec, EngineAnswerError, Mount
@@ -51,8 +51,12 @@ class DrillError(IrError):
 
 
 @contextmanager
-def set_stage(engine: DockerEngine, scenario: Scenario, tell: Callable[[str], None]) -> Iterator[Stage]:
+def set_stage(
+    engine: DockerEngine, scenario: Scenario, tell: Callable[[str], None], image: str = ""
+) -> Iterator[Stage]:
     """Build, start and plant; on leaving, remove everything that carries this run's label.
+
+    The busybox that everything is built from is this host's, or the one of *image*.
 
     Raises:
         DrillError: the plant did not come up in time.
@@ -60,15 +64,15 @@ def set_stage(engine: DockerEngine, scenario: Scenario, tell: Callable[[str], No
     """
     run_id = os.urandom(4).hex()
     try:
-        yield _build(engine, scenario, run_id, tell)
+        tell("build the image")
+        busybox = read_busybox_of(engine, image, (LABEL, run_id)) if image else read_busybox()
+        yield _build(engine, scenario, run_id, busybox, tell)
     finally:
         clear(engine, run_id)
 
 
-def _build(engine: DockerEngine, scenario: Scenario, run_id: str, tell: Callable[[str], None]) -> Stage:
+def _build(engine: DockerEngine, scenario: Scenario, run_id: str, busybox: bytes, tell: Callable[[str], None]) -> Stage:
     labels = ((LABEL, run_id),)
-    tell("build the image")
-    busybox = read_busybox()
     image = f"orders-{scenario.id}:{run_id}"
     layers = (build_base(busybox), *scenario.layers(busybox))
     environment = (("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),)
@@ -84,7 +88,7 @@ def _build(engine: DockerEngine, scenario: Scenario, run_id: str, tell: Callable
     suspect = engine.run(_suspect_spec(engine, scenario, run_id, image, network))
     stage = Stage(run_id, suspect, peer, address, image)
     tell("plant")
-    _plant(engine, scenario, stage)
+    _plant(engine, scenario, stage, busybox)
     return stage
 
 
@@ -142,9 +146,8 @@ def _suspect_spec(engine: DockerEngine, scenario: Scenario, run_id: str, image: 
     )
 
 
-def _plant(engine: DockerEngine, scenario: Scenario, stage: Stage) -> None:
+def _plant(engine: DockerEngine, scenario: Scenario, stage: Stage, busybox: bytes) -> None:
     files, lines = join_plants(scenario.model.noise, scenario.model.plant)
-    busybox = read_busybox() if any(file.copy_of for file in files) else b""
     now = int(time.time())
     planted = tuple(make_file(file, busybox, stage.peer_address, now) for file in files)
     order = RecipeFile(f"{SPOOL}/0001.order", lines.replace(PEER, stage.peer_address).encode(), 0o600, mtime=now)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from forensics.drill.base import read_busybox_of
 from forensics.drill.scenario import read_scenario
 from forensics.drill.stage import LABEL, DrillError, clear, set_stage
 from forensics.engine.docker import DockerEngine, connect
+from forensics.errors import UsageError
 
 pytestmark = pytest.mark.docker
 
@@ -108,3 +110,21 @@ def test_clean_removes_only_what_carries_the_label(engine: DockerEngine) -> None
         assert other in names
     finally:
         engine.remove_network(other)
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_busybox_may_come_from_an_image_of_the_engine(engine: DockerEngine, base_image: str) -> None:
+    content = read_busybox_of(engine, base_image, (LABEL, "test"))
+    assert content == Path("/bin/busybox").read_bytes()
+    assert leftovers(engine) == []
+
+
+def test_an_image_without_busybox_is_said(engine: DockerEngine) -> None:
+    with pytest.raises(UsageError, match="the engine has no usable image no-such-image:1"):
+        read_busybox_of(engine, "no-such-image:1", (LABEL, "test"))
+
+
+@pytest.mark.usefixtures("docker_host")
+def test_no_pointer_to_the_case_of_a_drill_stays_behind(own_folders: Path) -> None:
+    assert drill("memory-only", "--json").returncode == 0
+    assert list((own_folders / "ir_state_dir").rglob("containments/*.json")) == []
