@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,13 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("case", type=click.Path(path_type=Path))
 @click.option("--allowed-signers", type=_EXISTING, help="Who may sign (ssh-keygen's format), from outside the case.")
 @click.option("--tsa-ca", type=_EXISTING, help="The certificate of the timestamp authority, from outside the case.")
+@click.option("--no-record", is_flag=True, help="Do not put this verification into the custody log.")
 @json_option
-def command(case: Path, allowed_signers: Path | None, tsa_ca: Path | None, as_json: bool) -> int:
+def command(case: Path, allowed_signers: Path | None, tsa_ca: Path | None, no_record: bool, as_json: bool) -> int:
     r"""Check that a case is what was recorded: every byte, the custody chain, seals, signatures, timestamps.
 
-    Without anchors from outside the best answer is "intact, signer unknown". Nothing is written into the case.
+    Without anchors from outside the best answer is "intact, signer unknown". The verification of an intact case goes
+    into its custody log, where it can be written; nothing else of the case is touched.
 
     \b
     Example:
@@ -36,11 +39,22 @@ def command(case: Path, allowed_signers: Path | None, tsa_ca: Path | None, as_js
     result = check_case(case, allowed_signers=allowed_signers, tsa_ca=tsa_ca)
     holder = find_holder(case / "custody.jsonl")
     writing = "" if holder is None else f"process {holder or '(of another namespace)'} is writing to this case now"
+    if result.exit_code == 0 and not (no_record or writing or result.unfinished) and os.access(case, os.W_OK):
+        _record(case, result)
     if as_json:
         emit_json({**result.to_document(), "busy": writing or None})
     else:
         _say_result(result, writing)
     return result.exit_code
+
+
+def _record(case: Path, result: Verification) -> None:
+    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
+    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
+
+    with Case.open(case, actor=read_actor(read_settings())) as opened:
+        opened.record("verify", purpose="ir verify", details={"answer": result.headline})
 
 
 def _say_result(result: Verification, writing: str) -> None:

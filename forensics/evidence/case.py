@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import time
 import weakref
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -29,16 +27,16 @@ from forensics.evidence.custody import (
     CustodyEntry,
     SourceAltered,
     Writer,
-    format_utc,
 )
 from forensics.evidence.door import Door
 from forensics.evidence.items import check_filename, check_kind
-from forensics.evidence.lock import acquire_lock, release_lock
-from forensics.evidence.place import read_host, read_location, read_tool
-from forensics.evidence.view import CASE_SCHEMA, CaseView, read_document
+from forensics.evidence.lock import acquire_lock, is_shared, release_lock
+from forensics.evidence.place import read_location, read_tool
+from forensics.evidence.view import CaseView, read_document
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
 
-_DERIVED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_READ_ONLY = "the case is open for reading only"
+_GIVE_OUTPUT = "give an --output folder for what is written"
 
 
 class Case(CaseView):
@@ -83,20 +81,10 @@ class Case(CaseView):
         Raises:
             CaseExistsError: something is there already.
         """
-        from forensics.evidence.create import lay_out  # noqa: PLC0415 - opening a case does not need it
+        from forensics.evidence.create import lay_out, make_document  # noqa: PLC0415 - opening a case needs neither
 
         clock = clock or Clock()
-        document = {
-            "schema": CASE_SCHEMA,
-            "id": _new_id(),
-            "created_at": format_utc(time.time_ns()),
-            "subject": asdict(subject),
-            "engine": engine_info,
-            "host": read_host(),
-            "clock": asdict(clock),
-            "operator": asdict(actor),
-            "authority": asdict(authority or Authority()),
-        }
+        document = make_document(subject, actor, engine_info, authority or Authority(), clock)
         digest = lay_out(root, document)
         case = cls(root, document, actor=actor, clock=clock, lock=True, wait=0.0)
         case.record("store", purpose=purpose or "case opened", hash_after=digest, details={"path": "data/case.json"})
@@ -125,13 +113,15 @@ class Case(CaseView):
         if read_only or output:
             case = cls(root, document, actor=actor, clock=Clock(), lock=False, wait=0.0)
             if output:
-                case._divert(output)
+                case.door.divert(output)
+                case._output, case.writable = output, True
             return case
         from forensics.evidence.clock import read_clock  # noqa: PLC0415 - ctypes costs 4 ms; a new case need not pay
         from forensics.evidence.recover import recover  # noqa: PLC0415 - only an existing case can need it
 
         case = cls(root, document, actor=actor, clock=read_clock(), lock=True, wait=wait_seconds)
-        recover(case.door)
+        if not is_shared(root / LOG_NAME):
+            recover(case.door)
         return case
 
     def __enter__(self) -> Self:
@@ -253,7 +243,7 @@ class Case(CaseView):
             RefusedError: the case was opened read-only without an output folder.
         """
         if not self.writable:
-            raise RefusedError("the case is open for reading only", hint="give an --output folder for what is written")
+            raise RefusedError(_READ_ONLY, hint=_GIVE_OUTPUT)
         act = Act(
             action=action,
             evidence_ids=tuple(evidence_ids),
@@ -291,24 +281,8 @@ class Case(CaseView):
 
     def _write_derived(self, folder: str, name: str, content: bytes) -> Path:
         if not self.writable:
-            raise RefusedError("the case is open for reading only", hint="give an --output folder for what is written")
-        if not _DERIVED_NAME.fullmatch(name):
-            raise ValueError(f"a derived file has an ASCII name of ours, not {name!r}")
-        base = self._output or self.root
-        with suppress(FileExistsError):
-            (base / folder).mkdir(mode=0o700)
-        descriptor = files.open_directory(base / folder)
-        try:
-            files.replace_file(name, descriptor, content)
-        finally:
-            os.close(descriptor)
-        return base / folder / name
-
-    def _divert(self, output: Path) -> None:
-        output.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.door.divert(output)
-        self._output = output
-        self.writable = True
+            raise RefusedError(_READ_ONLY, hint=_GIVE_OUTPUT)
+        return files.write_derived(self._output or self.root, folder, name, content)
 
     def _refuse_closed(self) -> None:
         if not self.writable or self._output:
@@ -318,10 +292,6 @@ class Case(CaseView):
                 "the case is sealed; its data folder is closed",
                 hint="collect into a new case; custody entries can still be added to this one",
             )
-
-
-def _new_id() -> str:
-    return f"IR-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}"
 
 
 def _close(door: Door, key: tuple[int, int] | None) -> None:

@@ -5,15 +5,36 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 from forensics.errors import CaseExistsError
 from forensics.evidence import files
-from forensics.evidence.custody import LOG_NAME
+from forensics.evidence.custody import LOG_NAME, Actor, Authority, Clock, format_utc
 from forensics.evidence.door import make_reserve
-from forensics.model import JsonObject
+from forensics.evidence.place import read_host
+from forensics.evidence.view import CASE_SCHEMA
+from forensics.model import JsonObject, Subject
 
 VERIFY_SCRIPT = Path(__file__).with_name("verify.sh")
+
+
+def make_document(
+    subject: Subject, actor: Actor, engine_info: JsonObject | None, authority: Authority, clock: Clock
+) -> JsonObject:
+    """Return what ``data/case.json`` of a new case holds."""
+    return {
+        "schema": CASE_SCHEMA,
+        "id": f"IR-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}",
+        "created_at": format_utc(time.time_ns()),
+        "subject": asdict(subject),
+        "engine": engine_info,
+        "host": read_host(),
+        "clock": asdict(clock),
+        "operator": asdict(actor),
+        "authority": asdict(authority),
+    }
 
 
 def lay_out(root: Path, document: JsonObject) -> str:

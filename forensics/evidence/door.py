@@ -96,6 +96,7 @@ class Door:
 
     def divert(self, output: Path) -> None:
         """Keep the record of access in another folder, chained to the case's head; the case stays untouched."""
+        output.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.output_fd = files.open_directory(output)
         self.log = CustodyLog(self.output_fd, output / ACCESS_NAME, first_prev=self.log.head)
 

@@ -50,6 +50,12 @@ def release_lock(key: tuple[int, int]) -> None:
         os.close(descriptor)
 
 
+def is_shared(log: Path) -> bool:
+    """Return whether this process holds the case more than once: what looks unfinished may then be going on."""
+    status = log.stat()
+    return _held.get((status.st_dev, status.st_ino), (0, 0))[1] > 1
+
+
 def find_holder(log: Path) -> int | None:
     """Return the pid of another process that writes to this case now, or None. 0: one that cannot be seen from here."""
     status = log.stat()

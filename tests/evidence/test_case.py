@@ -220,3 +220,13 @@ def test_items_can_be_added_from_several_threads(case: Case) -> None:
     items = case.items()
     assert sorted(item.id for item in items) == [f"E{n:04d}" for n in range(1, 41)]
     assert [entry.evidence_ids[0] for entry in case.custody()[1:]] == [item.id for item in items]
+
+
+def test_opening_a_case_again_in_this_process_leaves_a_running_acquisition_alone(case: Case) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"first"
+        Case.open(case.root, actor=ACTOR).close()
+        yield b" second"
+
+    item = case.add("logs", chunks(), source="s", method="m")
+    assert (case.items(), case.read(item)) == ((item,), b"first second")

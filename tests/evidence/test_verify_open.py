@@ -222,3 +222,16 @@ def test_problems_are_named_with_exit_code_3(root: Path, capsys: pytest.CaptureF
 def test_what_is_no_case_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, [str(tmp_path / "nothing")]) == 1
     assert capsys.readouterr().err.startswith(f"ir: {tmp_path}/nothing is not a case: no such folder.")
+
+
+def test_verifying_goes_into_the_log_of_an_intact_case_unless_told_not_to(root: Path) -> None:
+    assert run(command, [str(root), "--no-record"]) == 0
+    assert Case.open(root, read_only=True).custody()[-1].action == "note"
+    assert run(command, [str(root)]) == 0
+    entry = Case.open(root, read_only=True).custody()[-1]
+    assert (entry.action, entry.details) == ("verify", {"answer": "intact so far, unsealed"})
+    assert both(root) == 0
+    (root / "data/E0001-inspect/content.bin").write_bytes(b"[]")
+    before = (root / "custody.jsonl").read_bytes()
+    assert run(command, [str(root)]) == 3
+    assert (root / "custody.jsonl").read_bytes() == before, "what is broken is left as it is"
