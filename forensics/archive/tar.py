@@ -95,7 +95,14 @@ class _TarReader:
                 while self._source.take_some(MIB):
                     pass
                 return
-            member, content = self._make(parse_header(block), block, offset)
+            header = parse_header(block)
+            if self._extensions is NO_EXTENSIONS and not (
+                header.size < 0 or header.bad_fields or self._distrusted or header.typeflag == b"S"
+            ):
+                member = make_member(header, offset, self._hidden_by, self._report)
+                content = MemberContent(self._source, member.size_bytes) if member.size_bytes else EMPTY
+            else:
+                member, content = self._make_extended(header, block, offset)
             yield member, content
             if content is not EMPTY:
                 content.finish()
@@ -191,16 +198,6 @@ class _TarReader:
             self._extensions = known._replace(long_link=raw.partition(b"\0")[0])
         if repeated:
             self._complain("repeated-extension", "two extended headers of one kind for one member", offset)
-
-    def _make(self, header: RawHeader, block: bytes, offset: int) -> tuple[TarMember, MemberContent]:
-        if (
-            self._extensions is NO_EXTENSIONS
-            and header.size >= 0
-            and not (header.bad_fields or self._distrusted or header.typeflag == b"S")
-        ):
-            member = make_member(header, offset, self._hidden_by, self._report)
-            return member, MemberContent(self._source, member.size_bytes) if member.size_bytes else EMPTY
-        return self._make_extended(header, block, offset)
 
     def _make_extended(self, header: RawHeader, block: bytes, offset: int) -> tuple[TarMember, MemberContent]:
         """Make a member of everything that may describe it: extensions, a sparse map, wrong fields."""
