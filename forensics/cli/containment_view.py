@@ -14,7 +14,7 @@ from forensics.containment.isolate import ContainmentResult, isolate, preview
 from forensics.containment.journal import Journal
 from forensics.containment.pointers import find_by_name, find_case
 from forensics.containment.scene import read_scene
-from forensics.errors import ContainerNotFoundError, UsageError
+from forensics.errors import ContainerNotFoundError, EngineError, IrError, UsageError
 from forensics.evidence.case import Case
 from forensics.model import JsonObject, Subject
 from forensics.text import show
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from forensics.containment.plan import Scene
     from forensics.containment.port import ContainmentEngine
     from forensics.containment.release import ReleaseResult
+
+
+_AT_ONCE = 16
 
 
 def read_options(*, freeze: bool | None, reason: str, cut_sharing: bool | None) -> IsolationOptions:
@@ -36,15 +39,71 @@ def read_options(*, freeze: bool | None, reason: str, cut_sharing: bool | None) 
     )
 
 
-def show_plan(ref: str, options: IsolationOptions, *, as_json: bool) -> int:
+def choose(container: str | None, network: str | None, label: str | None) -> tuple[str, ...]:
+    """Return the containers that are meant: one by name, or all running ones of a network or with a label."""
+    if sum(map(bool, (container, network, label))) != 1:
+        raise UsageError("name one container, or --all-of-network, or --label", hint="see 'ir isolate --help'")
+    if container:
+        return (container,)
+    with open_containment_engine(read_settings().engine) as engine:
+        listed = engine.list_containers()
+    key, _, value = (label or "").partition("=")
+    found = [
+        item.id
+        for item in listed
+        if (network and network in {attached for one in item.networks for attached in (one.name, one.network_id)})
+        or (label and key in dict(item.labels) and value in {"", dict(item.labels)[key]})
+    ]
+    if not found:
+        raise UsageError(f"no running container fits {show(network or label or '')!r}", hint="see 'ir ps'")
+    return tuple(found)
+
+
+def show_plan(refs: tuple[str, ...], options: IsolationOptions, *, as_json: bool) -> int:
     """Print what would be done, with every inverse and everybody who feels it."""
     with open_containment_engine(read_settings().engine) as engine:
-        plan = preview(read_scene(engine, ref), options)
-    if as_json:
-        emit_json({"schema": "ir.containment-plan/1", "dry_run": True, **plan.to_document()})
-        return 0
-    _say_plan(plan)
+        plans = [preview(read_scene(engine, ref), options) for ref in refs]
+    if not as_json:
+        for plan in plans:
+            _say_plan(plan)
+    elif len(plans) == 1:
+        emit_json({"schema": "ir.containment-plan/1", "dry_run": True, **plans[0].to_document()})
+    else:
+        emit_json(
+            {"schema": "ir.containment-plans/1", "dry_run": True, "plans": [plan.to_document() for plan in plans]}
+        )
     return 0
+
+
+def run_isolations(refs: tuple[str, ...], case_dir: Path | None, options: IsolationOptions) -> list[ContainmentResult]:
+    """Contain many at once, each in a case of its own below *case_dir*; those that fail do not stop the others.
+
+    Raises:
+        UsageError: one of them could not be contained at all; the sentence names it, the others are contained.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only for many
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        running = [
+            (ref, pool.submit(run_isolation, ref, case_dir / ref[:12] if case_dir else None, options)) for ref in refs
+        ]
+    results, failed = [], []
+    for ref, future in running:
+        error = future.exception()
+        if isinstance(error, IrError):
+            failed.append(f"{show(ref[:12])} ({error.message})")
+        else:
+            results.append(future.result())
+    if failed:
+        show_results(results, err=True)
+        raise EngineError(f"not contained: {', '.join(failed)}", hint="contain these one by one")
+    return results
+
+
+def show_results(results: list[ContainmentResult], *, err: bool = False) -> None:
+    """Print for each container what was done, and whether it is proved."""
+    for result in results:
+        _say_result(result, err=err)
 
 
 def run_isolation(ref: str, case_dir: Path | None, options: IsolationOptions) -> ContainmentResult:
@@ -142,3 +201,19 @@ def _say_plan(plan: Plan) -> None:
             say(f"     also felt by: {', '.join(map(show, action.affects))}")
     for warning in plan.warnings:
         say(f"note {warning}")
+
+
+def _say_result(result: ContainmentResult, *, err: bool) -> None:
+    name, case = show(result.container_name), show(str(result.case))
+    lines = []
+    for done in result.performed:
+        remark = f": {show(done.error or done.note)}" if done.error or done.note else ""
+        lines.append(f"{'failed ' if done.error else 'done   '} {done.action.effect}{remark}")
+    lines += [f"note    {warning}" for warning in result.warnings]
+    if result.proved:
+        seconds = f"{result.seconds:.2f} s"
+        lines.append(f"PROVED  {name} is cut off: seen from the host, nothing leaves it or reaches it ({seconds})")
+    lines += [f"NOT PROVED  {reason}" for reason in result.proof.reasons]
+    lines += [f"case    {case}", f"next    ir collect {name} --case {case}", f"undo    ir release {name}"]
+    for line in lines:
+        say(line, err=err)

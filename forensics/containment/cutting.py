@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from forensics.containment.actions import Action, ActionKind, IsolationOptions, parse_recorded_attachment
 from forensics.containment.apply import apply_action
+from forensics.containment.beside import Beside
 from forensics.containment.plan import Scene, number_actions, plan_leftovers
 from forensics.containment.probe import EchoProbe
 from forensics.containment.prove import Observation, Probes, Proof, prove
@@ -38,13 +39,19 @@ class Cutting:
         self._options = options
         self._asked: tuple[str, ...] = ()
         self._answered: tuple[str, ...] = ()
+        self._writing: Beside[None] | None = None
 
     def close(self) -> None:
-        """Close the probe."""
+        """Close the probe, and see that the capture is in the case."""
         self._probe.close()
+        if self._writing:
+            self._writing.result()
 
     def capture(self) -> None:
-        """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works."""
+        """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works.
+
+        What was seen is written to the case while the engine disconnects; :meth:`prove` waits for it.
+        """
         self._asked = tuple(
             address
             for attachment in self._before.container.networks
@@ -54,7 +61,7 @@ class Cutting:
         self._probe.send(self._asked)
         self._answered = self._probe.calibrate()
         self._before = look(self._engine, self._before.container)
-        self._journal.write_capture(capture(self._before))
+        self._writing = Beside(partial(self._journal.write_capture, capture(self._before)))
 
     def run(self, actions: list[Action]) -> None:
         """Carry out *actions*; one that fails is a result, and the next one is tried all the same."""
@@ -63,6 +70,8 @@ class Cutting:
     def prove(self) -> Proof:
         """Look at what is left, cut that too, and decide."""
         self._probe.send(self._answered)
+        if self._writing:
+            self._writing.result()
         after = self._look_again()
         for _ in range(_ROUNDS):
             rest = list(self._plan_rest(after))
