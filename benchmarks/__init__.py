@@ -1,0 +1,1 @@
+"""What `make bench` runs; each measurement is a file of its own."""

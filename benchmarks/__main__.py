@@ -1,7 +1,7 @@
 """`make bench`: run every measurement in this folder, one after the other; each prints its own ratios.
 
-A measurement is a file `bench_*.py` with a function `main() -> int`; a result other than 0 means that a stated limit does
-not hold on this machine. It tells, it does not gate.
+A measurement is a file `bench_*.py` with a function `main() -> int`; a result other than 0 means that a stated limit
+does not hold on this machine. It tells, it does not gate.
 """
 
 from __future__ import annotations

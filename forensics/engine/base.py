@@ -196,7 +196,7 @@ class Engine(Protocol):
         """Return the engine's own list of changed paths."""
 
     def events(self, since: str, until: str, container: Container | None = None) -> Iterator[JsonObject]:
-        """Yield recorded events between two times (RFC 3339 or UNIX seconds)."""
+        """Yield recorded events between two times (UNIX seconds)."""
 
     def commit(self, container: Container, *, pause: bool, ref: str = "") -> str:
         """Snapshot the container and return the new image's id."""
@@ -208,7 +208,7 @@ class Engine(Protocol):
         """Stream the container's root file system as tar, without volumes."""
 
     def remove_image(self, ref: str) -> None:
-        """Remove an image."""
+        """Remove one image, and none of its parents."""
 
     def pause(self, container: Container) -> None:
         """Freeze all processes."""

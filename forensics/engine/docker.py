@@ -45,8 +45,8 @@ class DockerEngine(DockerReader):
         self._transport.post(f"/images/{quote(image_id)}/tag", None, {"repo": repository, "tag": tag or "latest"})
 
     def remove_image(self, ref: str) -> None:
-        """Remove an image and the names of it; refuses while a container uses it."""
-        self._transport.delete(f"/images/{quote(ref)}", {"force": "1"})
+        """Remove one image; never its untagged parents, which may be what a suspect was started from."""
+        self._transport.delete(f"/images/{quote(ref)}", {"force": "1", "noprune": "1"})
 
     def import_image(self, chunks: Iterable[bytes], ref: str, changes: tuple[str, ...] = ()) -> str:
         """Make a one-layer image from a root file system's tar; *changes* are Dockerfile instructions."""

@@ -191,7 +191,7 @@ class DockerReader:
         return tuple((str(change["Path"]), _KINDS[int(change["Kind"])]) for change in changes)
 
     def events(self, since: str, until: str, container: Container | None = None) -> Iterator[JsonObject]:
-        """Yield recorded events between two times (RFC 3339 or UNIX seconds); engines keep few of them."""
+        """Yield recorded events between two times (UNIX seconds); engines keep few of them."""
         params = {"since": since, "until": until}
         if container:
             params["filters"] = json.dumps({"container": [container.id]})

@@ -296,3 +296,18 @@ def test_a_specification_can_be_created_without_being_started(engine: DockerEngi
         assert container not in engine.list_containers()
     finally:
         engine.remove_container(container)
+
+
+def test_removing_a_snapshot_keeps_the_nameless_image_it_was_made_from(engine: DockerEngine) -> None:
+    """The engine prunes nameless parents by default; the suspect's own image is evidence."""
+    name = f"ir-test-suspect-{os.getpid()}:1"
+    suspect = engine.import_image([make_tar(x=b"suspect")], name)
+    dockerfile = f"FROM {name}\nLABEL snapshot=1\n".encode()
+    snapshot = engine.build_image([make_tar(Dockerfile=dockerfile)], "ir-test-snap:1")
+    engine.remove_image(name)
+    assert engine.inspect_image(snapshot)
+
+    engine.remove_image("ir-test-snap:1")
+
+    assert engine.inspect_image(suspect)["Id"] == suspect
+    engine.remove_image(suspect)
