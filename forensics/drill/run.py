@@ -20,12 +20,13 @@ from forensics.drill.result import DrillResult, Times, find_problems
 from forensics.drill.scenario import Scenario
 from forensics.drill.score import ProcessFact, score
 from forensics.drill.stage import Stage, read_packets, set_stage
-from forensics.errors import IrError, RefusedError, VerificationError
+from forensics.errors import CaseExistsError, IrError, RefusedError, VerificationError
 from forensics.model import Analysis, LedgerLine, StepOutcome, StepResult, Verdict
 from forensics.playbook.compiled import read_playbook
 from forensics.playbook.context import RunContext, Silence, Watcher
 from forensics.playbook.plan import Playbook, Step
 from forensics.playbook.run import find_failures, run_playbook
+from forensics.text import show
 
 if TYPE_CHECKING:
     from forensics.engine.base import Container
@@ -108,8 +109,11 @@ def run_drill(  # noqa: PLR0913 - what a run needs, the last two by name
     *image* names an image of the engine to take busybox from, where this host has none.
 
     Raises:
+        CaseExistsError: something is at *root*; nothing was set up.
         IrError: the stage could not be set, or the case cannot be made.
     """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise CaseExistsError(f"something is at {show(str(root))} already", hint="give a new folder with --case")
     announcer = announcer or Announcer()
     playbook = read_playbook(scenario.model.playbook)
     steps = {step.id: step for step in playbook.steps + playbook.finally_steps}

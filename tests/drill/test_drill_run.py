@@ -3,16 +3,22 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from forensics.drill.base import read_busybox_of
+from forensics.drill.run import run_drill
 from forensics.drill.scenario import read_scenario
 from forensics.drill.stage import LABEL, DrillError, clear, set_stage
 from forensics.engine.docker import DockerEngine, connect
-from forensics.errors import UsageError
+from forensics.errors import CaseExistsError, UsageError
+from forensics.evidence.custody import Actor
+from forensics.model import JsonObject
+from forensics.playbook.actions import ACTIONS
+from forensics.playbook.context import Done, RunContext
 
 pytestmark = pytest.mark.docker
 
@@ -110,6 +116,27 @@ def test_clean_removes_only_what_carries_the_label(engine: DockerEngine) -> None
         assert other in names
     finally:
         engine.remove_network(other)
+
+
+def do_nothing(_context: RunContext, _arguments: JsonObject) -> Done:
+    return Done()
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_packets_that_escape_are_counted(engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    isolate = replace(ACTIONS["contain.isolate"], target=f"{__name__}:do_nothing")
+    monkeypatch.setitem(ACTIONS, "contain.isolate", isolate)
+    result = run_drill(engine, read_scenario("reverse-shell"), tmp_path / "case", Actor(name="tester"))
+    assert result.packets_escaped > 5
+    assert f"{result.packets_escaped} packets escaped after containment" in result.problems
+    assert not result.passed
+
+
+def test_a_folder_that_is_taken_is_refused_before_anything_is_set_up(engine: DockerEngine, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(CaseExistsError, match=r"something is at .* already"):
+        run_drill(engine, read_scenario("intrusion"), tmp_path, Actor(name="tester"))
+    assert leftovers(engine) == []
 
 
 @pytest.mark.usefixtures("own_folders")
