@@ -81,9 +81,9 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
     plan = plan_isolation(scene, options)
     first = journal.count_actions() + 1
     plan = Plan(plan.container_id, plan.container_name, number_actions(plan.actions, first), plan.warnings)
+    prepared = Beside(partial(_prepare, engine, scene, journal, options))
     journal.write_plan(plan, options.reason)
     remember(scene.container.id, scene.container.name, case.root)
-    prepared = Beside(partial(_prepare, engine, scene, journal, options))
     guarded = _guard(engine, scene, journal, plan)
     with contextlib.closing(prepared.result()) as cutting:
         cutting.capture()
@@ -109,6 +109,6 @@ def _guard(engine: ContainmentEngine, scene: Scene, journal: Journal, plan: Plan
 
 
 def _prepare(engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> Cutting:
-    from forensics.containment.cutting import Cutting  # noqa: PLC0415 - takes a tenth of the time, beside the freeze
+    from forensics.containment.cutting import Cutting  # noqa: PLC0415 - costs a tenth of the time, beside disk and engine
 
     return Cutting(engine, scene, journal, options)

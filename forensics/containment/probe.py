@@ -19,7 +19,7 @@ _ECHO_V4, _ECHO_V6 = (8, 0), (128, 129)
 _TOKEN_BYTES = 16
 _RECEIVE_BYTES = 2048
 _LONGEST_SECONDS = 0.1
-_SHORTEST_SECONDS = 0.01
+_SHORTEST_SECONDS = 0.005
 _PATIENCE = 20
 
 
@@ -68,7 +68,7 @@ class EchoProbe:
 
     def calibrate(self) -> tuple[str, ...]:
         """Return who answers now; afterwards :attr:`wait_seconds` is twenty times as long as that took."""
-        answered = self.collect(_SHORTEST_SECONDS * 2)
+        answered = self.collect(_SHORTEST_SECONDS * 4)
         if answered:
             took = time.monotonic() - self._sent_at
             self.wait_seconds = min(max(took * _PATIENCE, _SHORTEST_SECONDS), _LONGEST_SECONDS)
