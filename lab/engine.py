@@ -39,6 +39,7 @@ NEEDED = {
     "busybox": "busybox-static",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "ps": "procps",
 }
 START_SECONDS = 60
 STOP_SECONDS = 30

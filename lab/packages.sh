@@ -13,6 +13,8 @@ case "${1:-}" in
 python)
     need "${PYTHON:-python3}" python3
     "${PYTHON:-python3}" -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
+    need ssh-keygen openssh-client
+    need openssl openssl
     find /usr/lib /lib /usr/local/lib -name 'libmagic.so*' 2>/dev/null | grep -q . || missing="$missing libmagic1"
     ;;
 test)
@@ -34,11 +36,12 @@ test)
 esac
 
 [ -n "$missing" ] || exit 0
+missing=$(printf '%s' "$missing" | tr ' ' '\n' | sort -u | tr '\n' ' ')
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "these packages are missing:$missing. Install them (as root: apt-get install$missing), then run this again." >&2
+    echo "these packages are missing:$missing; install them (as root: apt-get install$missing), then run this again" >&2
     exit 4
 fi
-echo "installing$missing ..." >&2
+echo "installing${missing}..." >&2
 export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d # keeps packages from starting their services meanwhile: invoke-rc.d(8)
 if [ ! -e "$policy" ]; then
