@@ -242,6 +242,8 @@ def _read_images(source: ImageSource, store: Store) -> None:
     if not source.images:
         seen = "; ".join(anomaly.message for anomaly in source.anomalies[:3])
         raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read", hint=seen)
+    for name in store.unused() if isinstance(store, TarStore) else ():
+        report(Anomaly("unreferenced-part", f"no image of the archive uses {show(name, 200)}", path=name))
 
 
 def _join(by_oci: tuple[Image, ...], by_docker: tuple[Image, ...], report: Report) -> tuple[Image, ...]:

@@ -90,9 +90,10 @@ class _OciReader:
 
     def _read_descriptor(self, descriptor: object, context: _Context) -> None:
         annotations = get_object(descriptor, "annotations")
-        if _ATTESTATION in annotations:
-            return
         digest = get_text(descriptor, "digest")
+        if _ATTESTATION in annotations:
+            self._look_at_attestation(digest)
+            return
         tags = next((tag for key in _TAG_KEYS if (tag := get_text(annotations, key))), "")
         below = _Context(
             (*context.tags, tags) if tags else context.tags,
@@ -112,6 +113,12 @@ class _OciReader:
             self._read_index(document, below)
         elif document and len(self._images) < self._limits.max_images:
             self._images[digest] = self._read_manifest(document, below)
+
+    def _look_at_attestation(self, digest: str) -> None:
+        """Provenance and SBOM documents (BuildKit) are no file system; only see that their blobs are there."""
+        manifest = self._read_blob(digest, -1, "an attestation")
+        for item in (get_object(manifest, "config"), *get_list(manifest, "layers")[: self._limits.max_layers]):
+            self._store.size(find_blob(get_text(item, "digest")))
 
     def _add_tags(self, digest: str, tags: tuple[str, ...]) -> None:
         image = self._images[digest]

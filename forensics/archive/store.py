@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ _MAX_LINKS = 40
 _MAX_MEMBERS = 65_536
 _ROOT_NAMES = frozenset({b"bin", b"etc", b"usr", b"lib", b"proc", b"dev", b"sys", b"var", b"root", b"home", b"tmp"})
 _MIN_ROOT_NAMES = 3
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_EXPECTED = re.compile(rb"(repositories|oci-layout|[0-9a-f]{64}/(json|VERSION))\Z")
 
 
 class Store(Protocol):
@@ -33,10 +36,6 @@ class Store(Protocol):
 
     def size(self, name: str) -> int:
         """Return the stored size of the part *name* in bytes, -1 where there is none."""
-        ...
-
-    def names(self) -> Iterator[str]:
-        """Yield the names of all regular parts."""
         ...
 
 
@@ -104,6 +103,7 @@ class TarStore:
         self._file = file
         self._parts: dict[bytes, _Part] = {}
         self._roots: set[bytes] = set()
+        self._used: set[bytes] = set()
         self.is_root = False
         file.seek(0)
         for member, content in read_tar(file, limits, report):
@@ -135,7 +135,10 @@ class TarStore:
         key = clean_name(to_bytes(name))
         for _ in range(_MAX_LINKS):
             part = self._parts.get(key) if key is not None else None
-            if part is None or part.link is None:
+            if part is None or key is None:
+                return None
+            if part.link is None:
+                self._used.add(key)
                 return part
             key = clean_name(part.link)
         return None
@@ -152,9 +155,11 @@ class TarStore:
         part = self._find(name)
         return -1 if part is None else part.size
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all members with data."""
-        return (os.fsdecode(name) for name, part in self._parts.items() if part.link is None)
+    def unused(self) -> Iterator[bytes]:
+        """Yield the members with data that nothing has asked for, but those that engines write for others."""
+        for name, part in self._parts.items():
+            if part.link is None and part.size and name not in self._used and not _EXPECTED.match(name):
+                yield name
 
 
 class DirectoryStore:
@@ -164,41 +169,36 @@ class DirectoryStore:
         """Take the directory; it is not read yet."""
         self._root = root
 
-    def _resolve(self, name: str) -> Path | None:
-        key = clean_name(to_bytes(name))
-        for _ in range(_MAX_LINKS):
-            if key is None:
-                return None
-            target = self._first_link(key)
-            if target is None:
-                return self._root / os.fsdecode(key)
-            key = clean_name(target)
-        return None
-
-    def _first_link(self, key: bytes) -> bytes | None:
-        """Return *key* with its first symbolic link replaced, None where it has none."""
-        parts = key.split(b"/")
-        for count in range(1, len(parts) + 1):
-            prefix = b"/".join(parts[:count])
-            path = self._root / os.fsdecode(prefix)
-            if path.is_symlink():
-                link = os.fsencode(path.readlink())
-                return b"/".join([*parts[: count - 1], link, *parts[count:]])
-        return None
-
     def open(self, name: str) -> BinaryIO | None:
         """Return the file's bytes if it is a regular file below the root."""
-        path = self._resolve(name)
-        if path is None:
-            return None
+        key = clean_name(to_bytes(name))
+        for _ in range(_MAX_LINKS):
+            if not key or b"\0" in key:
+                return None
+            try:
+                found = self._walk(key)
+            except OSError:
+                return None
+            if not isinstance(found, bytes):
+                return found
+            key = clean_name(found)
+        return None
+
+    def _walk(self, key: bytes) -> BinaryIO | bytes | None:
+        """Open *key*; return the name to try instead where a link is in the way, None for what is no regular file."""
+        parts = key.split(b"/")
+        folder = os.open(self._root, _FOLDER)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError):
-            return None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            return None
-        return os.fdopen(descriptor, "rb")
+            for number, part in enumerate(parts):
+                if stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
+                    return b"/".join([*parts[:number], os.readlink(part, dir_fd=folder), *parts[number + 1 :]])
+                if number < len(parts) - 1:
+                    below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                    os.close(folder)
+                    folder = below
+            return _open_regular(parts[-1], folder)
+        finally:
+            os.close(folder)
 
     def size(self, name: str) -> int:
         """Return the file's size."""
@@ -208,10 +208,10 @@ class DirectoryStore:
         with file:
             return os.fstat(file.fileno()).st_size
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all regular files; links to directories are not entered."""
-        for folder, _, files in os.walk(self._root):
-            for name in files:
-                path = Path(folder) / name
-                if not path.is_symlink():
-                    yield str(path.relative_to(self._root))
+
+def _open_regular(name: bytes, folder: int) -> BinaryIO | None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    return None

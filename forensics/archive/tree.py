@@ -12,8 +12,8 @@ from forensics.archive.compare import iterate_changes
 from forensics.archive.image import Image, ImageSource, Layer, LayerStream
 from forensics.archive.index import Row, Table, Workspace, make_key, unpack
 from forensics.archive.layerbuilder import LayerBuilder
-from forensics.archive.layertree import HiddenFile, LayerTree
-from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, Limits
+from forensics.archive.layertree import MAX_IMPLIED, HiddenFile, LayerTree
+from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, AnomalyLog, Limits
 from forensics.archive.merge import replay, resolve_links
 from forensics.archive.visitor import Content, Visitor, spool_content
 from forensics.errors import ArchiveError
@@ -127,7 +127,7 @@ class _Merger:
         self._by_index = {tree.layer.index: tree for tree in trees}
         self._table = Table(Workspace(limits.memory_entries))
         self._recovered: list[RecoveredFile] = []
-        self._anomalies: list[Anomaly] = []
+        self._log = AnomalyLog(limits)
         self._counts = {tree.layer.index: dict.fromkeys(ChangeKind, 0) for tree in trees}
 
     def merge(self) -> Tree:
@@ -141,21 +141,25 @@ class _Merger:
             for row, layer in history.deleted:
                 self._recover(unpack(row), layer)
         self._table.freeze()
+        for item in self._trees:
+            if item.implied >= MAX_IMPLIED:
+                message = f"more than {MAX_IMPLIED} folders are only implied; the others are left out"
+                self._log.report(Anomaly("too-many-implied", message, layer=item.layer.index))
         tree = Tree(self._table)
         tree.recovered = tuple(self._recovered)
         tree.layers = tuple(map(self._summarize, self._trees))
         tree.hidden = tuple((item.layer.index, hidden) for item in self._trees for hidden in item.hidden)
-        tree.anomalies = tuple(self._anomalies)
+        tree.anomalies = tuple(self._log)
         return tree
 
     def _note_dangling(self, layer: int, path: bytes) -> None:
         message = f"{show_path(path)} is a hard link to something that no layer has"
-        self._anomalies.append(Anomaly("dangling-hard-link", message, path=path, layer=layer))
+        self._log.report(Anomaly("dangling-hard-link", message, path=path, layer=layer))
 
     def _note_shadowed(self, row: Row) -> None:
         entry = unpack(row)
         message = f"{show_path(entry.path)} stands twice in one layer; the later one counts"
-        self._anomalies.append(Anomaly("duplicate-member", message, path=entry.path, layer=row.layer))
+        self._log.report(Anomaly("duplicate-member", message, path=entry.path, layer=row.layer))
         if entry.type is EntryType.FILE:
             self._recover(entry, row.layer)
 

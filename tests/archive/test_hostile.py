@@ -97,7 +97,7 @@ def test_hostile_archive(tmp_path: Path, defect: str) -> None:
     for path in (tmp_path / "image.tar", write_parts(tmp_path / "folder", parts)):
         with open_image(path) as source:
             found, _, contents = read_all(source)
-            assert found == codes
+            assert found - {"unreferenced-part"} == codes
             assert not [content for content in contents if b"root:" in content], "nothing of this machine is read"
 
 
@@ -167,6 +167,14 @@ def test_links_of_the_archive_never_leave_it(tmp_path: Path) -> None:
         with open_image(place) as source:
             assert "missing-blob" in source.log.codes
             assert len(merge(read_layers(source))) == 0
+
+
+def test_a_part_that_no_image_uses_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(pack({**docker_parts([GOOD + END]), "blobs/sha256/stowaway": PAYLOAD}))
+    with open_image(path) as source:
+        [anomaly] = source.anomalies
+    assert (anomaly.code, anomaly.path) == ("unreferenced-part", b"blobs/sha256/stowaway")
 
 
 def test_a_folder_of_the_layout_that_is_a_link(tmp_path: Path) -> None:
