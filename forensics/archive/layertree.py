@@ -144,19 +144,15 @@ def look_up(trees: list[LayerTree], path: bytes) -> Row | None:
     """Return what stands at *path* when *trees* lie on each other, as overlayfs looks it up."""
     floor = 0
     key = make_key(path)
-    ends = [position for position, byte in enumerate(key) if byte == 0] + [len(key)]
-    for end in ends:
-        found = [(number, row) for number, tree in enumerate(trees) if number >= floor and (row := tree.get(key[:end]))]
-        if not found or not found[-1][1].packed:
-            return None
-        top = found[-1][1]
-        if end == len(key):
-            return top
-        if not is_directory(top):
-            return None
-        for number, row in found:
-            if row.flags & OPAQUE:
-                floor = number
-            elif not row.packed or not is_directory(row):
-                floor = number + 1
+    for end in [position for position, byte in enumerate(key) if byte == 0]:
+        for number, tree in enumerate(trees):
+            row = tree.get(key[:end])
+            if row is not None and row.flags & OPAQUE:
+                floor = max(floor, number)
+            elif row is not None and not is_directory(row):
+                floor = max(floor, number + 1)
+    for tree in reversed(trees[floor:]):
+        row = tree.get(key)
+        if row is not None:
+            return row if row.packed else None
     return None
