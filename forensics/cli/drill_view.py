@@ -73,9 +73,11 @@ def _say_result(result: DrillResult) -> None:
     score, times = result.score, result.times
     planted = len(score.found) + len(score.missed)
     say(f"{'PASSED' if result.passed else 'FAILED'}   {result.scenario}: verdict {result.verdict}")
-    say(_wrap("found    ", f"{len(score.found)} of {planted} planted: {', '.join(score.found) or 'nothing planted'}"))
+    say(
+        _wrap("found    ", f"{len(score.found)} of {planted} planted: {', '.join(score.found) or 'nothing planted'}", 4)
+    )
     if score.missed:
-        say(_wrap("missed   ", ", ".join(score.missed)))
+        say(_wrap("missed   ", ", ".join(score.missed), 2))
     say(_wrap("false    ", _some(score.false_positives) if score.false_positives else "no false positives"))
     say(
         f"times    contained {_seconds(times.contained)}, collected {_seconds(times.collected)}, "
@@ -112,8 +114,10 @@ def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.2f} s"
 
 
-def _wrap(label: str, text: str) -> str:
-    return textwrap.fill(label + text, _WIDTH, subsequent_indent=" " * len(label), max_lines=3, placeholder=" …")
+def _wrap(label: str, text: str, most_lines: int = 1) -> str:
+    return textwrap.fill(
+        label + text, _WIDTH, subsequent_indent=" " * len(label), max_lines=most_lines, placeholder=" …"
+    )
 
 
 def lint_scenarios(names: tuple[str, ...]) -> int:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from forensics.drill.base import COMMAND, READY_LINE, SPOOL, build_base, read_busybox, read_busybox_of
@@ -183,27 +184,37 @@ def count_packets(engine: DockerEngine, stage: Stage) -> int:
 
 
 def clear(engine: DockerEngine, run_id: str = "") -> int:
-    """Remove what drills left behind (all runs, or one), by label only; return how many things there were."""
-    removed = 0
-    for container in engine.list_containers(all=True):
-        if _is_ours(dict(container.labels), run_id):
-            with suppress(EngineError):
-                engine.unpause(container)
-            engine.remove_container(container, force=True, volumes=True)
-            removed += 1
-    for raw in engine.list_networks():
-        if _is_ours(raw.get("Labels") or {}, run_id):
-            engine.remove_network(str(raw["Id"]))
-            removed += 1
-    for raw in engine.list_volumes():
-        if _is_ours(raw.get("Labels") or {}, run_id):
-            engine.remove_volume(str(raw["Name"]))
-            removed += 1
-    for raw in engine.list_images():
-        if _is_ours(raw.get("Labels") or {}, run_id):
-            engine.remove_image(str(raw["Id"]))
-            removed += 1
-    return removed
+    """Remove what drills left behind (all runs, or one), by label only; return how many things there were.
+
+    Raises:
+        EngineError: something could not be removed; everything else is gone nevertheless.
+    """
+    removals: list[Callable[[], None]] = [
+        partial(_remove_container, engine, container)
+        for container in engine.list_containers(all=True)
+        if _is_ours(dict(container.labels), run_id)
+    ]
+    for raws, key, remove in (
+        (engine.list_networks(), "Id", engine.remove_network),
+        (engine.list_volumes(), "Name", engine.remove_volume),
+        (engine.list_images(), "Id", engine.remove_image),
+    ):
+        removals += [partial(remove, str(raw[key])) for raw in raws if _is_ours(raw.get("Labels") or {}, run_id)]
+    errors = []
+    for removal in removals:
+        try:
+            removal()
+        except EngineError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return len(removals)
+
+
+def _remove_container(engine: DockerEngine, container: Container) -> None:
+    with suppress(EngineError):
+        engine.unpause(container)
+    engine.remove_container(container, force=True, volumes=True)
 
 
 def _is_ours(labels: dict[str, str], run_id: str) -> bool:
