@@ -8,20 +8,21 @@ from collections.abc import Iterable, Iterator
 from forensics.report.document import Secret
 from forensics.report.fields import EvidenceReader, object_at, objects_at, strings_at, text_at
 
+# The text is the attacker's: every repetition below is bounded, so that none can take quadratic time (CWE-1333).
 _SECRET_NAME = re.compile(
     r"pass(?:word|wd|phrase|code)?$|pass(?:word|wd|phrase)|secret|token|api_?key|access_?key|private_?key|"
     r"credential|(?:^|_)(?:pwd|auth|dsn)(?:_|$)|connection_?string|encryption_?key",
     re.IGNORECASE,
 )
 _NAMED_VALUE = re.compile(
-    r"([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*"
-    r"(?:\s*[=:]\s*|\s+))(\"[^\"]{3,}\"|'[^']{3,}'|[^\s\"',;&]{6,})",
+    r"((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]{0,64}"
+    r"(?:\s{0,4}[=:]\s{0,4}|\s{1,4}))(\"[^\"]{3,1024}\"|'[^']{3,1024}'|[^\s\"',;&]{6,1024})",
     re.IGNORECASE,
 )
 _KNOWN_SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bgithub_pat_\w{40,}\b|\bglpat-[\w-]{20,}\b|"
-    r"\bxox[abprs]-[\w-]{10,}\b|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\b[sr]k_live_\w{16,}\b|"
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"\bxox[abprs]-[\w-]{10,}\b|\beyJ[\w-]{8,1024}\.[\w-]{8,2048}\.[\w-]{0,1024}|\b[sr]k_live_\w{16,}\b|"
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)"
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]{0,256}:)([^/\s@]{1,256})(@)")
 _SHORTEST = 6

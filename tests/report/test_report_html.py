@@ -126,7 +126,7 @@ def test_an_unknown_language_is_a_usage_error(report: Report) -> None:
         render_html(report, "xx")
 
 
-def test_a_huge_case_still_makes_a_page(report: Report) -> None:
+def test_a_huge_case_still_makes_a_page(tmp_path: Path) -> None:
     paths = (b"usr/share/d%d/e%d/f%d" % (n % 300, n % 7, n) for n in range(200_000))
     huge = replace(
         build_analysis(),
@@ -134,9 +134,10 @@ def test_a_huge_case_still_makes_a_page(report: Report) -> None:
         findings=FINDINGS * 3400,
         timeline=TIMELINE * 800,
     )
+    case = build_case(tmp_path / "case")
     started = time.process_time()
-    html = render_html(replace(report, analysis=huge))
-    assert time.process_time() - started < 10
+    html = render_html(build(case, huge))
+    assert time.process_time() - started < 20  # the aim is 10 s on a quiet core; hostile text must not make it minutes
     assert len(html.encode()) < 15_000_000
     assert "Shown: 400 of 20\u202f400" in html
     assert '<span class="count">200\u202f000</span>' in html

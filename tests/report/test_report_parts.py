@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from report_samples import build_analysis, change
 
@@ -144,3 +146,13 @@ def test_english_needs_no_catalogue() -> None:
     translate = make_translator("en", ())
     assert translate("and {n} more", n=3) == "and 3 more"
     assert translate("{braces} of {evidence}") == "{braces} of {evidence}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A" * 300_000, "eyJaaaaaaaa-" * 20_000, "-----BEGIN " * 20_000, "://a:" * 40_000, "token" + " " * 99_999],
+)  # fmt: skip
+def test_masking_takes_no_longer_than_the_text(text: str) -> None:
+    started = time.process_time()
+    Masker(["known-secret"]).apply(text)
+    assert time.process_time() - started < 2
