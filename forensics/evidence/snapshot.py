@@ -23,6 +23,7 @@ from forensics.evidence.acquire import INCOMPLETE, describe, finish_item
 from forensics.evidence.door import Door
 from forensics.evidence.listing import write_listing
 from forensics.evidence.oci import Blob, StreamNames, make_layout
+from forensics.evidence.readahead import ReadAhead
 from forensics.model import EntryType, EvidenceItem, JsonObject, Outcome
 from forensics.text import from_bytes
 
@@ -45,16 +46,17 @@ def acquire_image(door: Door, draft: EvidenceItem, chunks: Iterable[bytes]) -> E
     """
     claimed, folder = door.claim(draft)
     store = BlobStore(folder)
-    stream = _Stream(chunks)
     anomalies = AnomalyLog()
+    ahead = ReadAhead(chunks)
     try:
-        attributes = _store_stream(store, stream, anomalies)
+        with ahead:
+            attributes = _store_stream(store, _Stream(ahead), anomalies)
     except BaseException as error:
-        _commit(door, claimed, store, _facts(stream, anomalies), reason=describe(error))
+        _commit(door, claimed, store, _facts(ahead, anomalies), reason=describe(error))
         raise
     finally:
         store.close()
-    return _commit(door, claimed, store, {**_facts(stream, anomalies), **attributes})
+    return _commit(door, claimed, store, {**_facts(ahead, anomalies), **attributes})
 
 
 def read_stream(folder: Path) -> Iterator[bytes]:
@@ -138,18 +140,16 @@ class BlobStore:
 
 
 class _Stream:
-    """The engine's stream on its way to the tar reader: hashed as a whole, and kept until its place is known."""
+    """The engine's stream on its way to the tar reader: kept until its place is known."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._source = ChunkReader(iter(chunks))
-        self._digest = hashlib.sha256()
         self._pending: deque[memoryview] = deque()
         self._start = 0
         self.size_bytes = 0
 
     def read(self, size: int, /) -> bytes:
         chunk = self._source.read(size)
-        self._digest.update(chunk)
         if chunk:
             self._pending.append(memoryview(chunk))
         self.size_bytes += len(chunk)
@@ -165,10 +165,6 @@ class _Stream:
                 chunk = chunk[:wanted]
             self._start += len(chunk)
             yield chunk
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
 
 
 def _store_stream(store: BlobStore, stream: _Stream, anomalies: AnomalyLog) -> JsonObject:
@@ -241,10 +237,10 @@ class _Logs:
         self._writers[MEMBERS].write(json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n")
 
 
-def _facts(stream: _Stream, anomalies: AnomalyLog) -> JsonObject:
+def _facts(ahead: ReadAhead, anomalies: AnomalyLog) -> JsonObject:
     return {
-        "stream_sha256": stream.sha256,
-        "stream_size_bytes": stream.size_bytes,
+        "stream_sha256": ahead.sha256,
+        "stream_size_bytes": ahead.taken_bytes,
         "anomalies": [_anomaly(anomaly) for anomaly in anomalies],
     }
 
