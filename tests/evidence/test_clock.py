@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evidence_cases import ACTOR, make_case
+
 from forensics.evidence.case import Case
 from forensics.evidence.clock import read_clock
 from forensics.evidence.custody import Clock
