@@ -56,6 +56,7 @@ def main() -> int:
     ir = shutil.which("ir", path=str(Path(sys.executable).parent)) or shutil.which("ir") or "ir"
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"IR_CASES": f"{folder}/cases", "IR_STATE_DIR": f"{folder}/state"}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed command has its bytecode
         start()
         run(ir, "isolate", NAME)
         disconnects, isolations = measure(ir)

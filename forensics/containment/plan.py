@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forensics.engine.netns import Interface, Snapshot
 
 _UNCUTTABLE = frozenset({"none", "host"})
+_WITHOUT_RESOLVER = frozenset({"bridge", "host", "none", "podman"})
 _ORCHESTRATORS = (
     ("com.docker.swarm.service.name", "swarm service", "docker service scale {}=0"),
     ("io.kubernetes.pod.name", "Kubernetes pod", "kubectl label pod {} quarantine=true --overwrite"),
@@ -205,6 +206,8 @@ def _warn(scene: Scene, options: IsolationOptions) -> Iterator[str]:
     for mount in container.mounts:
         if mount.source.endswith(_ENGINE_SOCKETS) and not frozen:
             yield f"it holds the engine's own socket {show(mount.source)}, which no network cut closes; freeze it"
+    if not frozen and any(item.name not in _WITHOUT_RESOLVER for item in container.networks):
+        yield "the engine's resolver (127.0.0.11) still answers a running container, and may ask outside for it; freeze it"
     if scene.footprint.outsiders:
         pids = ", ".join(map(str, scene.footprint.outsiders))
         yield f"processes {pids} live in its pid namespace but outside its control group; freezing does not stop them"
