@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol
 
 from forensics.archive.headers import BLOCK, is_plausible_header
 from forensics.archive.limits import MIB
@@ -18,6 +19,38 @@ class ReadableStream(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return at most *size* bytes."""
         ...
+
+
+class SeekableStream:
+    """A file read forwards, in which data that nobody wants is skipped by seeking."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Take a regular file, from its start."""
+        self._file = file
+        self._size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most *size* bytes."""
+        return self._file.read(size)
+
+    def skip(self, size: int) -> int:
+        """Move on by *size* bytes, at most to the end; return by how many."""
+        position = self._file.tell()
+        return self._file.seek(min(position + size, self._size_bytes)) - position
+
+
+def write_sparse(file: BinaryIO, chunks: Iterable[bytes]) -> None:
+    """Write *chunks* with holes for zeros: a bomb of zeros fills no disk."""
+    size_bytes = 0
+    for chunk in chunks:
+        size_bytes += len(chunk)
+        if chunk.count(0) == len(chunk):
+            file.seek(len(chunk), os.SEEK_CUR)
+        else:
+            file.write(chunk)
+    file.truncate(size_bytes)
+    file.flush()
 
 
 class ChunkReader:
@@ -102,6 +135,11 @@ class BlockSource:
         """Skip *size* bytes and return how many were there."""
         skipped = min(size, self._end - self._position)
         self._position += skipped
+        if size - skipped > CHUNK_BYTES and isinstance(self._stream, SeekableStream):
+            jumped = self._stream.skip(size - skipped)
+            self._start += self._end + jumped
+            self._position = self._end = 0
+            return skipped + jumped
         while skipped < size:
             if not self._fill():
                 break

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensics.archive.content import write_sparse
 from forensics.archive.image import Image, ImageSource, Layer
 from forensics.archive.limits import Anomaly
 from forensics.archive.tree import Content, LayerTree, Tree, merge, read_layer, read_layers
@@ -33,37 +34,32 @@ class Extraction:
     entries: int
 
 
-def extract_image(
-    source: ImageSource, image: Image, root: Path, progress: Callable[[], None] | None = None
-) -> Extraction:
+def extract_image(source: ImageSource, image: Image, root: Path) -> Extraction:
     """Extract the merged file system of *image* with everything that was deleted, replaced or hidden on the way.
 
     Raises:
         UsageError: *root* exists and is not an empty folder.
     """
-    store = _ObjectStore(root, source, progress)
+    store = _ObjectStore(root, source)
     trees = read_layers(source, image, store.write)
     return store.finish(_describe_image(image, trees, merge(trees, source.limits), store.partial))
 
 
-def extract_layer(
-    source: ImageSource, layer: Layer, root: Path, progress: Callable[[], None] | None = None
-) -> Extraction:
+def extract_layer(source: ImageSource, layer: Layer, root: Path) -> Extraction:
     """Extract one layer as it is: its files, its whiteouts, and what no engine would show.
 
     Raises:
         UsageError: *root* exists and is not an empty folder.
     """
-    store = _ObjectStore(root, source, progress)
+    store = _ObjectStore(root, source)
     tree = read_layer(source, layer, store.write)
     return store.finish(_describe_layer(tree, store.partial))
 
 
 class _ObjectStore:
-    def __init__(self, root: Path, source: ImageSource, progress: Callable[[], None] | None) -> None:
+    def __init__(self, root: Path, source: ImageSource) -> None:
         self._root = _create_root(root)
         self._source = source
-        self._progress = progress
         self._limit = source.limits.max_extract_bytes
         self._objects = 0
         self._size_bytes = 0
@@ -73,8 +69,6 @@ class _ObjectStore:
         """Store one content under its digest, once."""
         if entry.sha256 is None:
             self.partial.append((entry, content.sha256))
-        if self._progress is not None:
-            self._progress()
         if self._size_bytes + content.size_bytes > self._limit:
             message = f"more than {self._limit} bytes to extract; the rest is in the index only"
             self._source.log.report(Anomaly("extraction-limit", message))
@@ -86,7 +80,7 @@ class _ObjectStore:
         except FileExistsError:
             return
         with os.fdopen(descriptor, "wb") as file:
-            file.writelines(content.chunks())
+            write_sparse(file, content.chunks())
         self._objects += 1
         self._size_bytes += content.size_bytes
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from forensics.archive.compression import decompress, detect_compression
-from forensics.archive.content import CHUNK_BYTES, MemberContent
+from forensics.archive.content import CHUNK_BYTES, MemberContent, write_sparse
 from forensics.archive.directory import walk_directory
 from forensics.archive.dockerarchive import is_manifest, read_docker_archive
 from forensics.archive.layerstream import LayerStream, peek
@@ -45,6 +45,7 @@ class ImageSource:
         self.dialect = ""
         self.images: tuple[Image, ...] = ()
         self.log = AnomalyLog(limits)
+        self.progress: Callable[[int], object] | None = None
         self._store: Store | None = None
         self._file: BinaryIO | None = None
 
@@ -62,7 +63,7 @@ class ImageSource:
         file = self._open_blob(layer)
         if file is None:
             raise ArchiveError(f"the bytes of layer {layer.index} are not in {show(os.fsencode(self.path))}")
-        return LayerStream(file, layer, self.limits, self.log.for_layer(layer.index))
+        return LayerStream(file, layer, self.limits, self.log.for_layer(layer.index), self.progress)
 
     def _open_blob(self, layer: Layer) -> BinaryIO | None:
         if self._store is not None:
@@ -209,9 +210,7 @@ def _unpack(file: BinaryIO, source: ImageSource) -> BinaryIO:
     temporary: BinaryIO = tempfile.TemporaryFile(prefix="ir-image-")  # noqa: SIM115 - closed by the source
     with file:
         stream = decompress(file, source.limits, source.log.report)
-        while chunk := stream.read(CHUNK_BYTES):
-            temporary.write(chunk)
-    temporary.flush()
+        write_sparse(temporary, iter(lambda: stream.read(CHUNK_BYTES), b""))
     temporary.seek(0)
     return temporary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import BinaryIO
 
 from forensics.archive.compression import decompress, detect_compression
@@ -17,14 +18,24 @@ _HEAD = 512
 class LayerStream:
     """A layer's uncompressed bytes; at their end the digests are compared with what the documents claim."""
 
-    def __init__(self, file: BinaryIO, layer: Layer, limits: Limits, report: Report) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        layer: Layer,
+        limits: Limits,
+        report: Report,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Read *file*; *progress* is called with the number of stored bytes that were read since."""
         self._file = file
+        self._progress = progress
         self._layer = layer
         self._report = report
         self._stored = hashlib.sha256()
         self._uncompressed = hashlib.sha256()
         self._plain = not detect_compression(peek(file))
-        self._stream: ReadableStream = file if self._plain else decompress(_Hashed(file, self._stored), limits, report)
+        hashed = _Hashed(file, self._stored, progress)
+        self._stream: ReadableStream = file if self._plain else decompress(hashed, limits, report)
         self._verified = False
 
     def read(self, size: int, /) -> bytes:
@@ -32,6 +43,8 @@ class LayerStream:
         chunk = self._stream.read(size)
         if chunk:
             self._uncompressed.update(chunk)
+            if self._plain and self._progress is not None:
+                self._progress(len(chunk))
         elif not self._verified:
             self._verify()
         return chunk
@@ -69,13 +82,16 @@ class LayerStream:
 
 
 class _Hashed:
-    def __init__(self, file: BinaryIO, digest: hashlib._Hash) -> None:
+    def __init__(self, file: BinaryIO, digest: hashlib._Hash, progress: Callable[[int], object] | None) -> None:
         self._file = file
+        self._progress = progress
         self._digest = digest
 
     def read(self, size: int, /) -> bytes:
         chunk = self._file.read(size)
         self._digest.update(chunk)
+        if self._progress is not None:
+            self._progress(len(chunk))
         return chunk
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+from forensics.archive.content import SeekableStream
 from forensics.archive.limits import Anomaly, Limits, Report
 from forensics.archive.tar import read_tar
 from forensics.model import EntryType
@@ -105,8 +106,7 @@ class TarStore:
         self._roots: set[bytes] = set()
         self._used: set[bytes] = set()
         self.is_root = False
-        file.seek(0)
-        for member, content in read_tar(file, limits, report):
+        for member, content in read_tar(SeekableStream(file), limits, report):
             name = clean_name(member.name)
             if name is None:
                 message = f"the member {show(member.name)} of the archive leads outside"

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from forensics.archive.content import CHUNK_BYTES, MemberContent
+from forensics.archive.content import CHUNK_BYTES, MemberContent, write_sparse
 from forensics.model import FileEntry
 
 
@@ -71,18 +71,24 @@ def spool_content(content: MemberContent, memory_bytes: int) -> Content:
     digest = hashlib.sha256()
     size_bytes = 0
     chunks: list[bytes] = []
-    spool: BinaryIO | None = None
-    for chunk in content:
+    stream = iter(content)
+    for chunk in stream:
         digest.update(chunk)
         size_bytes += len(chunk)
-        if spool is None and size_bytes > memory_bytes:
-            spool = tempfile.TemporaryFile(prefix="ir-content-")  # noqa: SIM115 - closed by Content.close
-            spool.writelines(chunks)
-            chunks = []
-        if spool is None:
-            chunks.append(chunk)
-        else:
-            spool.write(chunk)
-    if spool is not None:
-        spool.flush()
-    return Content(chunks, spool, digest.hexdigest(), size_bytes)
+        chunks.append(chunk)
+        if size_bytes > memory_bytes:
+            break
+    else:
+        return Content(chunks, None, digest.hexdigest(), size_bytes)
+
+    def hash_rest() -> Iterator[bytes]:
+        nonlocal size_bytes
+        yield from chunks
+        for chunk in stream:
+            digest.update(chunk)
+            size_bytes += len(chunk)
+            yield chunk
+
+    spool: BinaryIO = tempfile.TemporaryFile(prefix="ir-content-")  # noqa: SIM115 - closed by Content.close
+    write_sparse(spool, hash_rest())
+    return Content([], spool, digest.hexdigest(), size_bytes)

@@ -15,7 +15,7 @@ from forensics.archive.index import make_path, unpack
 from forensics.archive.limits import Anomaly
 from forensics.archive.tree import Tree, merge, read_contents, read_layers
 from forensics.cli.frame import emit_json, say
-from forensics.cli.layers_view import describe_anomaly, find_image_path, say_warnings
+from forensics.cli.layers_view import describe_anomaly, find_image_path, say_warnings, show_progress
 from forensics.errors import UsageError
 from forensics.model import FileEntry, JsonObject
 from forensics.text import encode_base64, from_bytes, show, show_path
@@ -51,7 +51,8 @@ def open_side(stack: ExitStack, name: str, tag: str | None, platform: str | None
     image = source.select()
     if layer is not None and layer >= len(image.layers):
         raise UsageError(f"{show(name)}: there is no layer {layer}", hint=f"the last one is {len(image.layers) - 1}")
-    trees = read_layers(source, image)
+    with show_progress(source):
+        trees = read_layers(source, image)
     return Side(name, source, image, merge(trees if layer is None else trees[: layer + 1], source.limits))
 
 

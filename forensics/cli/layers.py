@@ -37,13 +37,14 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
     from forensics.archive.image import open_image  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.archive.limits import DAMAGE  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.archive.tree import read_tree  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.cli.layers_view import describe_layers, find_image_path, say_layers  # noqa: PLC0415 - as above
+    from forensics.cli.layers_view import describe_layers, find_image_path, say_layers, show_progress  # noqa: PLC0415 - as above
 
     with open_image(find_image_path(path), **choice) as source:
         if target is not None:
             _extract(source, layer, target, as_json=as_json)
             return int(bool(source.log.codes & DAMAGE))
-        trees = [(image, read_tree(source, image)) for image in source.images]
+        with show_progress(source):
+            trees = [(image, read_tree(source, image)) for image in source.images]
         if as_json:
             emit_json(describe_layers(source, trees))
         else:
@@ -53,15 +54,16 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
 
 def _extract(source: ImageSource, layer: int | None, target: Path, *, as_json: bool) -> None:
     from forensics.archive.extract import extract_image, extract_layer  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.layers_view import say_extraction, say_warnings  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.layers_view import say_extraction, say_warnings, show_progress  # noqa: PLC0415 - not needed by --help
     from forensics.errors import UsageError  # noqa: PLC0415 - not needed by --help
 
     image = source.select()
-    if layer is None:
-        extraction = extract_image(source, image, target)
-    elif layer < len(image.layers):
-        extraction = extract_layer(source, image.layers[layer], target)
-    else:
+    if layer is not None and layer >= len(image.layers):
         raise UsageError(f"there is no layer {layer}", hint=f"the image has layers 0 to {len(image.layers) - 1}")
+    with show_progress(source):
+        if layer is None:
+            extraction = extract_image(source, image, target)
+        else:
+            extraction = extract_layer(source, image.layers[layer], target)
     say_extraction(extraction, as_json=as_json)
     say_warnings(source.anomalies)

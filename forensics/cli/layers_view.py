@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from forensics.cli.frame import emit_json, say
 from forensics.text import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from forensics.archive.extract import Extraction
     from forensics.archive.image import Image, ImageSource
@@ -50,6 +52,23 @@ def show_size(size_bytes: int) -> str:
             break
         value /= _STEP
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+@contextmanager
+def show_progress(source: ImageSource) -> Iterator[None]:
+    """Show how much of the layers was read, on stderr and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    import click  # noqa: PLC0415 - only on a terminal
+
+    length = sum(layer.size_bytes for image in source.images for layer in image.layers)
+    with click.progressbar(length=length, label="reading layers", file=sys.stderr, update_min_steps=1 << 20) as bar:
+        source.progress = bar.update
+        try:
+            yield
+        finally:
+            source.progress = None
 
 
 def describe_layers(source: ImageSource, trees: Iterable[tuple[Image, Tree]]) -> JsonObject:

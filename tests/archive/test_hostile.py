@@ -267,3 +267,18 @@ def test_the_command_says_it_in_sentences(tmp_path: Path) -> None:
     result = run("layers", tmp_path / "cut")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
+
+
+def test_the_whole_corpus_in_bounded_memory(tmp_path: Path) -> None:
+    """All defects, and bombs of zeros in both compressions, in one image: below 300 MB."""
+    layers = [build() for build, _ in LAYERS.values()]
+    layout = OciLayout()
+    layout.add_image([*layers, b"", b""], [*layers, gzip_bomb(), zstd_bomb()])
+    path = tmp_path / "image.tar"
+    path.write_bytes(pack(layout.finish()))
+    result = run("layers", path, "--extract", tmp_path / "out")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300_000
+    written = sum(file.stat().st_blocks * 512 for file in (tmp_path / "out").rglob("*"))
+    assert written < 20 << 20, "zeros are holes"
