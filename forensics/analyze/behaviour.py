@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forensics.analyze.behaviour_table import BEHAVIOURS, Behaviour
+from forensics.analyze.behaviour_noun import Behaviour
+from forensics.analyze.behaviour_table import BEHAVIOURS
 
 MOST_TEXT = 256 * 1024
 """Characters of one text that are looked at."""

@@ -22,7 +22,11 @@ _WALLET = re.compile(
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{2,60}@(?:[\w-]{1,60}\.){1,4}[a-z]{2,12}(?![\w.])")
 _ONION = re.compile(r"\b[a-z2-7]{56}\.onion\b")
 _HOST = re.compile(r"^[\w+.-]+://(?:[^/@]*@)?(\[[^\]]+\]|[^/:?#]+)")
-_STRING = re.compile(rb"[\x20-\x7e]{8,400}")
+_MARK = re.compile(rb"://|/dev/tcp/|\.onion")
+_TAIL = re.compile(rb"[\x20-\x7e]*\Z")
+_HEAD = re.compile(rb"[\x20-\x7e]*")
+_AROUND = 80
+_MOST_MARKS = 500
 _MOST_EACH = 60
 _MOST_ALL = 2000
 _ORDINARY = re.compile(
@@ -44,12 +48,15 @@ def find_in_text(text: str, *, decode: bool = True) -> tuple[tuple[str, str], ..
 
 
 def find_in_bytes(data: bytes) -> tuple[tuple[str, str], ...]:
-    """Return what the printable strings of a binary hold."""
-    words = (match.group().decode("ascii") for match in _STRING.finditer(data))
-    telling = [
-        word for word in words if "://" in word or "/dev/tcp" in word or ".onion" in word or _WALLET.search(word)
-    ]
-    return find_in_text("\n".join(telling[:500]), decode=False)
+    """Return what addresses the printable strings of a binary hold."""
+    telling = []
+    for count, match in enumerate(_MARK.finditer(data)):
+        if count >= _MOST_MARKS:
+            break
+        before = _TAIL.search(data, max(0, match.start() - _AROUND), match.start())
+        after = _HEAD.match(data, match.start(), match.start() + 300)
+        telling.append((before.group() if before else b"") + (after.group() if after else b""))
+    return find_in_text(b"\n".join(telling).decode("ascii"), decode=False)
 
 
 def _find(text: str) -> Iterator[tuple[str, str]]:

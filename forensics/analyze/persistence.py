@@ -75,7 +75,7 @@ _SSHD_BAD = re.compile(
 )
 _COMMAND_HOOK = re.compile(r"(?:Pre|Post)-(?:Invoke|Install)\S*\s*\{?[^}\n]{0,300}", re.IGNORECASE)
 _TRAP_LINE = re.compile(
-    r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=['\"]?(?!\1\b)|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
+    r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=(?!['\"]?\1\b)|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
     re.MULTILINE,
 )
 

@@ -94,7 +94,7 @@ class Process:
 
 def program_in(process: Process, names: frozenset[str]) -> bool:
     """Whether the executable, or the applet for which a busybox was started, is one of *names*."""
-    if process.program in names:
+    if process.program in names or process.program.partition(".")[0] in names:
         return True
     if process.program not in {"busybox", "toybox"} or not process.argv:
         return False

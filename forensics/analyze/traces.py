@@ -93,7 +93,7 @@ _LOOKALIKE_SCRIPTS = (
     "LISU",
 )
 _DOTS = re.compile(r"^(?:\.{3,}|\.{1,2}[\s\u00a0]+|\s+|\.\s.*)$")
-_NULL_TARGETS = frozenset({b"/dev/null", b"dev/null", b"../dev/null"})
+_WORD = re.compile(r"[^\W\d_]+")
 _DAY_NS = 86_400 * 10**9
 _CODE = frozenset({Kind.ELF, Kind.SCRIPT, Kind.PHP})
 
@@ -239,9 +239,10 @@ def judge_name(path: bytes) -> str:
 
 
 def _judge_lookalike(name: str) -> str:
-    letters = [character for character in name if character.isalpha()]
-    foreign = [letter for letter in letters if not letter.isascii()]
-    if not foreign or len(foreign) == len(letters):
-        return ""
-    strange = any(unicodedata.name(letter, "").startswith(_LOOKALIKE_SCRIPTS) for letter in foreign)
-    return "mixes look-alike letters of another script" if strange else ""
+    """Judge each word for letters of another script among Latin ones; words wholly in one script are ordinary."""
+    for word in _WORD.findall(name):
+        foreign = [letter for letter in word if not letter.isascii()]
+        strange = any(unicodedata.name(letter, "").startswith(_LOOKALIKE_SCRIPTS) for letter in foreign)
+        if strange and len(foreign) < len(word):
+            return "mixes look-alike letters of another script"
+    return ""

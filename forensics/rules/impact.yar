@@ -22,7 +22,7 @@ rule ransom_note
         $contact = /([\w.+-]{2,60}@[\w-]{2,40}\.\w{2,12}|[a-z2-7]{16,56}\.onion|\bTox\s*ID|telegram|session\s+id)/ nocase
         $publish = /(publish|leak|sell|sold|release)[^\n.]{0,50}(data|files|information|database)/ nocase
     condition:
-        filesize < 128KB and any of ($taken*) and 2 of ($pay1, $pay2, $recover, $threat, $deadline, $publish) and (any of ($pay*) or ($contact and ($recover or $threat)))
+        filesize < 128KB and any of ($taken*) and 2 of ($pay1, $pay2, $recover, $threat, $deadline, $publish) and (any of ($pay*) or ($contact and ($threat or $publish)))
 }
 
 rule file_encryptor_script

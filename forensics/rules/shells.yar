@@ -22,6 +22,7 @@ rule reverse_shell_script
         $socat_reverse = /socat\s[^\n]{0,120}(tcp|openssl|udp)[46]?(-connect|-listen)?:[^\n]{0,120}(exec|system):/ nocase
         $python_dup = /socket\.socket[\s\S]{0,400}\.connect\s*\(\s*\([\s\S]{0,300}(os\.)?dup2\s*\([\s\S]{0,250}(\/bin\/|pty\.spawn|subprocess|os\.exec|os\.system)/
         $python_loop = /socket\.socket[\s\S]{0,400}\.connect\s*\(\s*\([\s\S]{0,500}\.recv\s*\([\s\S]{0,400}(subprocess\.(Popen|run|check_output|getoutput|call)|os\.popen|os\.system)\s*\([\s\S]{0,500}\.send(all)?\s*\(/
+        $python_loop_short = /socket\.socket[\s\S]{0,400}\.connect\s*\(\s*\([\s\S]{0,300}\.recv\s*\([\s\S]{0,200}\.send(all)?\s*\(\s*(subprocess\.\w{3,14}|os\.popen)\s*\(/
         $perl = /use\s+Socket[\s\S]{0,500}open\s*\(?\s*STDIN\s*,\s*["']>&[\s\S]{0,250}(exec|system)/
         $perl_io = /IO::Socket::INET[\s\S]{0,400}(->fdopen\s*\(|STDIN->|open\s*\(?\s*STD)[\s\S]{0,300}(exec|system|\$~)/
         $php = /fsockopen\s*\(\s*["'$][\s\S]{1,300}(proc_open|shell_exec|passthru|popen|system|exec)\s*\(/
