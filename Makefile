@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DEV_READY := $(VENV)/.dev-ready
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help drill test lint type bench clean
@@ -13,17 +15,17 @@ help:    ## show this help
 drill: $(READY)    ## rehearse the whole job on a planted test container, and score it
 	@lab/drill.sh
 
-test: $(READY)    ## run every test against a real engine
+test: $(DEV_READY)    ## run every test against a real engine
 	@lab/packages.sh test
 	@DOCKER_HOST="$$(lab/engine.py start)" $(BIN)/pytest $(PYTEST_ARGS)
 
-lint: $(READY)    ## style, import rules, shell scripts
+lint: $(DEV_READY)    ## style, import rules, shell scripts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-type: $(READY)    ## static types
+type: $(DEV_READY)    ## static types
 	@$(BIN)/mypy
 
-bench: $(READY)    ## measure against the engine's own commands, as ratios in one run
+bench: $(DEV_READY)    ## measure against the engine's own commands, as ratios in one run
 	@DOCKER_HOST="$$(lab/engine.py start)" $(BIN)/python -m benchmarks
 
 clean:    ## stop the lab engine, remove everything that was made here (cases stay)
@@ -33,7 +35,12 @@ clean:    ## stop the lab engine, remove everything that was made here (cases st
 
 $(READY): pyproject.toml constraints.txt
 	@lab/packages.sh python
-	@$(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) ..." >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(DEV_READY): $(READY)
+	@echo "adding what the tests need to $(VENV) ..." >&2
+	@$(INSTALL) --editable '.[dev]'
 	@touch $@

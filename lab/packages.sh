@@ -27,6 +27,7 @@ test)
     need nft nftables
     # a server is only put on machines that start no services by themselves (containers, CI)
     [ -d /run/systemd/system ] || need sshd openssh-server
+    need mactime sleuthkit
     need tar tar
     ;;
 *)
