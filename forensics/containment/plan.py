@@ -207,7 +207,7 @@ def _warn(scene: Scene, options: IsolationOptions) -> Iterator[str]:
         if mount.source.endswith(_ENGINE_SOCKETS) and not frozen:
             yield f"it holds the engine's own socket {show(mount.source)}, which no network cut closes; freeze it"
     if not frozen and any(item.name not in _WITHOUT_RESOLVER for item in container.networks):
-        yield "the engine's resolver (127.0.0.11) still answers a running container, and may ask outside for it; freeze it"
+        yield "the engine's resolver (127.0.0.11) still answers a running container and may ask outside; freeze it"
     if scene.footprint.outsiders:
         pids = ", ".join(map(str, scene.footprint.outsiders))
         yield f"processes {pids} live in its pid namespace but outside its control group; freezing does not stop them"
