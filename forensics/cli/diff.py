@@ -48,4 +48,4 @@ def command(a: str, b: str, only: tuple[str, ...], paths: tuple[str, ...], **opt
         owners = {**find_owners(before), **find_owners(after)}
         show = emit_document if options["as_json"] else say_differences
         show(before, after, chosen, owners, text=bool(options["text"]))
-        return int(bool((before.source.log.codes | after.source.log.codes) & DAMAGE))
+        return int(any(anomaly.code in DAMAGE for side in (before, after) for anomaly in side.anomalies))

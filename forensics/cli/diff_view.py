@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forensics.archive.differences import Difference, count_by_folder, name_kind, render_text_difference
@@ -13,6 +14,7 @@ from forensics.archive.extract import describe_entry
 from forensics.archive.image import Image, ImageSource, open_image
 from forensics.archive.index import make_path, unpack
 from forensics.archive.limits import Anomaly
+from forensics.archive.saved import SavedTree, load_tree, make_cache_key, save_tree
 from forensics.archive.tree import Tree, merge, read_contents, read_layers
 from forensics.cli.frame import emit_json, say
 from forensics.cli.layers_view import describe_anomaly, find_image_path, say_warnings, show_progress
@@ -22,6 +24,8 @@ from forensics.text import encode_base64, from_bytes, show, show_path
 
 _MAX_TEXT_BYTES = 256 * 1024
 _SHOWN_FOLDERS = 15
+_WORTH_KEEPING = 20_000
+"""Paths of a tree from which on its index is kept in the user's cache."""
 _SIGNS = {"added": "A", "deleted": "D", "moved": "R", "modified": "M"}
 _COLOURS = {"added": "green", "deleted": "red", "moved": "cyan", "modified": "yellow"}
 
@@ -33,7 +37,8 @@ class Side:
     name: str
     source: ImageSource
     image: Image
-    tree: Tree
+    tree: Tree | SavedTree
+    anomalies: tuple[Anomaly, ...]
 
 
 def open_side(stack: ExitStack, name: str, tag: str | None, platform: str | None) -> Side:
@@ -51,9 +56,18 @@ def open_side(stack: ExitStack, name: str, tag: str | None, platform: str | None
     image = source.select()
     if layer is not None and layer >= len(image.layers):
         raise UsageError(f"{show(name)}: there is no layer {layer}", hint=f"the last one is {len(image.layers) - 1}")
+    count = len(image.layers) if layer is None else layer + 1
+    key = make_cache_key(source, image, count)
+    cached = Path(os.environ.get("IR_CACHE_DIR") or Path.home() / ".cache" / "ir") / "trees" / f"{key}.sqlite"
+    saved = load_tree(cached) if key else None
+    if saved is not None:
+        return Side(name, source, image, saved, saved.anomalies)
     with show_progress(source):
-        trees = read_layers(source, image)
-    return Side(name, source, image, merge(trees if layer is None else trees[: layer + 1], source.limits))
+        tree = merge(read_layers(source, replace(image, layers=image.layers[:count])), source.limits)
+    anomalies = (*source.anomalies, *tree.anomalies)
+    if key and len(tree) >= _WORTH_KEEPING:
+        save_tree(tree, anomalies, cached)
+    return Side(name, source, image, tree, anomalies)
 
 
 def find_owners(side: Side) -> Mapping[bytes, bytes]:
@@ -107,7 +121,7 @@ def emit_document(
                 ],
                 "packages": count_by_package(differences, owners),
             },
-            "warnings": [describe_anomaly(anomaly) for side in (a, b) for anomaly in _warnings(side)],
+            "warnings": [describe_anomaly(anomaly) for side in (a, b) for anomaly in side.anomalies],
         }
     )
 
@@ -128,10 +142,6 @@ def _describe(difference: Difference, text: str | None) -> JsonObject:
     }
 
 
-def _warnings(side: Side) -> tuple[Anomaly, ...]:
-    return (*side.source.anomalies, *side.tree.anomalies)
-
-
 def say_differences(
     a: Side, b: Side, differences: list[Difference], owners: Mapping[bytes, bytes], *, text: bool
 ) -> None:
@@ -149,7 +159,7 @@ def say_differences(
             say("\n" + diff)
     _say_summary(differences, owners)
     for side in (a, b):
-        say_warnings(_warnings(side))
+        say_warnings(side.anomalies)
 
 
 def _say_summary(differences: list[Difference], owners: Mapping[bytes, bytes]) -> None:

@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 from assets.images import OciLayout, docker_parts, pack, sha256
 
+from forensics.evidence.case import Case
+from forensics.evidence.custody import Actor
+from forensics.model import Subject
+
 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "forensics", *arguments]
@@ -195,6 +199,37 @@ def test_an_ambiguous_image_is_listed(tmp_path: Path) -> None:
     assert run("diff", f"{path}@one", f"{path}@two").returncode == 0
     assert len(run_json("layers", path)["images"]) == 2
     assert len(run_json("layers", path, "--tag", "two")["images"]) == 1
+
+
+def test_layers_and_diff_of_a_case(image: Path, tmp_path: Path) -> None:
+    actor = Actor(name="t", title="", org="", contact="", os_uid=0, key_fpr=None)
+    with Case.create(tmp_path / "case", subject=Subject("container", "web"), actor=actor) as case:
+        assert run("layers", tmp_path / "case").stderr.endswith(b"case holds no image. Collect the snapshot first.\n")
+        case.add_image(iter([image.read_bytes()]), source="test", method="save")
+    [listed] = run_json("layers", tmp_path / "case")["images"]
+    assert (listed["tags"], len(listed["layers"]), listed["deleted_recovered"]) == (["demo:1"], 2, 2)
+    assert run_json("diff", tmp_path / "case", image)["changes"] == []
+
+
+def test_a_large_tree_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IR_CACHE_DIR", str(tmp_path / "cache"))
+    files = {f"d{number // 100}/f{number}": b"%d" % (number % 7) for number in range(20_000)}
+    a, b = tmp_path / "a.tar", tmp_path / "b.tar"
+    a.write_bytes(pack(docker_parts([make_layer(files)])))
+    b.write_bytes(pack(docker_parts([make_layer({**files, "d0/f0": b"changed", "../out": b"x"})])))
+    first = run_json("diff", a, b)
+    kept = sorted((tmp_path / "cache" / "trees").iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o600]
+    second = run_json("diff", a, b)
+    assert second == first
+    assert [change["path"] for change in second["changes"]] == ["/d0/f0"]
+    assert [warning["code"] for warning in second["warnings"]] == ["path-traversal"]
+    assert sorted((tmp_path / "cache" / "trees").iterdir()) == kept
+    b.write_bytes(pack(docker_parts([make_layer(files)])))
+    assert run_json("diff", a, b)["changes"] == []
+    kept[0].write_bytes(b"no database")
+    kept[1].chmod(0o666)
+    assert run_json("diff", a, b)["changes"] == []
 
 
 @pytest.mark.docker

@@ -73,6 +73,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("overlay")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=False).returncode == 0
     if not mounted:
+        assert not os.environ.get("CI"), "the comparison with the kernel must run in CI"
         pytest.skip("this machine does not allow mounts")
     yield path
     subprocess.run(["umount", path], check=True)
