@@ -90,7 +90,7 @@ def _say_result(result: DrillResult) -> None:
         say(_wrap("why      ", _some(result.problems)))
     say(f"report   {show(str(result.report)) if result.report else 'none'}")
     say(f"case     {show(str(result.case))}")
-    say(f"verify   ir verify {show(str(result.case))}")
+    say(f"verify   sh {show(str(result.case))}/verify.sh")
 
 
 def _say_table(results: list[DrillResult]) -> None:

@@ -94,11 +94,14 @@ _ACTIONS = (
         "Write the evidence report into the case.",
         (
             Parameter("format", "string", "which report", default="html", choices=("html", "json")),
-            Parameter("lang", "string", "language of the report", default="en", choices=("en", "ja")),
+            Parameter("lang", "string", "language of the report", default="en", choices=("en",)),
         ),
     ),
     Action(
-        "case.seal", f"{_STEPS}:seal", "read", "Seal the case: manifests, and a signature where a key is configured."
+        "case.seal",
+        f"{_STEPS}:seal",
+        "read",
+        "Seal the case: manifests, and a signature with the configured key or this installation's own.",
     ),
     Action("case.verify", f"{_STEPS}:verify", "read", "Check that the case is exactly what was recorded."),
 )

@@ -78,20 +78,13 @@ def analyze(context: RunContext, _arguments: JsonObject) -> Done:
 
 
 def render_report(context: RunContext, arguments: JsonObject) -> Done:
-    """Write the report of the case and of its last analysis."""
-    from forensics.report.build import build
+    """Write the report of the case and of its last analysis, its digest into the custody log."""
+    from forensics.report.publish import publish
 
-    report = build(context.case, _last_analysis(context))
-    if arguments["format"] == "json":
-        from forensics.report.json import render_json
-
-        path = context.case.write_report("report.json", render_json(report).encode("ascii"))
-    else:
-        from forensics.report.html import render_html
-
-        path = context.case.write_report("report.html", render_html(report, str(arguments["lang"])).encode())
-    context.objects["report"] = path
-    return Done({"path": str(path), "verdict": report.analysis.verdict.value})
+    analysis = _last_analysis(context)
+    published = publish(context.case, analysis, str(arguments["format"]), lang=str(arguments["lang"]))
+    context.objects["report"] = published.path
+    return Done({"path": str(published.path), "verdict": analysis.verdict.value})
 
 
 def seal(context: RunContext, _arguments: JsonObject) -> Done:
