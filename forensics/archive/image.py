@@ -203,6 +203,9 @@ def _open_file(source: ImageSource, file: BinaryIO) -> None:
         return
     source.dialect = "flat"
     source.log = AnomalyLog(source.limits)
+    if not store.is_root and store.looks_like_image():
+        message = "this was a saved image, but its table of contents is missing or unreadable; shown as plain files"
+        source.log.report(Anomaly("bad-manifest", message))
     source.images = (_make_flat_image("", size_bytes),)
 
 

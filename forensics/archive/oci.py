@@ -107,6 +107,10 @@ class _OciReader:
         if digest in self._seen or below.depth > self._limits.max_index_depth:
             self._report(Anomaly("cyclic-index", f"the index {show(digest)} was seen before or lies too deep"))
             return
+        if below.depth > 1 and below.platform and find_blob(digest) and self._store.size(find_blob(digest)) < 0:
+            message = f"the image for {show(below.platform, 60)} is listed but was not saved"
+            self._report(Anomaly("absent-platform", message))
+            return
         document = self._read_blob(digest, get_size(descriptor), "a manifest")
         self._seen.add(digest)
         if "manifests" in document and "layers" not in document:
@@ -116,7 +120,8 @@ class _OciReader:
 
     def _look_at_attestation(self, digest: str) -> None:
         """Provenance and SBOM documents (BuildKit) are no file system; only see that their blobs are there."""
-        manifest = self._read_blob(digest, -1, "an attestation")
+        saved = find_blob(digest) and self._store.size(find_blob(digest)) >= 0
+        manifest = self._read_blob(digest, -1, "an attestation") if saved else {}
         for item in (get_object(manifest, "config"), *get_list(manifest, "layers")[: self._limits.max_layers]):
             self._store.size(find_blob(get_text(item, "digest")))
 

@@ -25,6 +25,7 @@ _MAX_MEMBERS = 65_536
 _ROOT_NAMES = frozenset({b"bin", b"etc", b"usr", b"lib", b"proc", b"dev", b"sys", b"var", b"root", b"home", b"tmp"})
 _MIN_ROOT_NAMES = 3
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_IMAGE_PART = re.compile(rb"\A(blobs/sha256/[0-9a-f]{64}|[0-9a-f]{64}/layer\.tar|[0-9a-f]{64}\.(json|tar))\Z")
 _EXPECTED = re.compile(rb"(repositories|oci-layout|[0-9a-f]{64}/(json|VERSION))\Z")
 
 
@@ -124,6 +125,10 @@ class TarStore:
                 if link is not None and not member.hard_link:
                     link = os.path.join(os.path.dirname(name), link)  # noqa: PTH118, PTH120 - bytes, lexical
                 self._parts[name] = _Part(member.data_offset, content.stored_bytes, link)
+
+    def looks_like_image(self) -> bool:
+        """Tell whether there are parts that only a saved image has, whatever became of its table of contents."""
+        return any(_IMAGE_PART.search(name) for name in self._parts)
 
     def _note_root(self, name: bytes) -> None:
         top = name.partition(b"/")[0]

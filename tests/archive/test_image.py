@@ -310,3 +310,34 @@ def test_what_is_not_there_is_usage(tmp_path: Path) -> None:
         open_image(tmp_path / "absent")
     with pytest.raises(UsageError, match="neither a file nor a directory"):
         open_image(Path("/dev/null"))
+
+
+def test_a_saved_image_without_its_table_of_contents_is_shown_as_files(tmp_path: Path) -> None:
+    parts = docker_parts(LAYERS)
+    path = tmp_path / "image.tar"
+    for change in ({"manifest.json": b"{"}, {}):
+        path.write_bytes(pack({name: raw for name, raw in parts.items() if name != "manifest.json"} | change))
+        with open_image(path) as source:
+            assert source.dialect == "flat"
+            assert [anomaly.code for anomaly in source.anomalies] == ["bad-manifest"]
+            assert sum(entry.path.endswith(b"layer.tar") for entry in read_tree(source).entries()) == 2
+
+
+def test_platforms_that_were_not_saved_are_no_damage(tmp_path: Path) -> None:
+    """Engines with containerd's image store save the whole index and the blobs of one platform."""
+    layout = OciLayout()
+    amd = layout.add_image(LAYERS, listed=False, platform={"os": "linux", "architecture": "amd64"})
+    absent = {"digest": "sha256:" + "1" * 64, "size": 5, "platform": {"os": "linux", "architecture": "s390x"}}
+    proof = {
+        "digest": "sha256:" + "2" * 64,
+        "size": 5,
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    }
+    layout.add_index([amd, absent, proof])
+    path = tmp_path / "oci.tar"
+    path.write_bytes(pack(layout.finish()))
+    with open_image(path) as source:
+        assert [image.platform for image in source.images] == ["linux/amd64"]
+        assert [(anomaly.code, anomaly.message) for anomaly in source.anomalies] == [
+            ("absent-platform", "the image for linux/s390x is listed but was not saved")
+        ]

@@ -216,6 +216,10 @@ LAYERS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         lambda: pax(record(b"path", b"a" * ((1 << 20) - 20))) + member(b"x", PAYLOAD) + END,
         {"path-too-long"},
     ),
+    "name-of-4096-bytes": (
+        lambda: pax(record(b"path", (b"n" * 255 + b"/") * 15 + b"n" * 256)) + member(b"x", PAYLOAD) + END,
+        set(),
+    ),
     "name-with-newline": (lambda: member(b"a\nFAKE LINE\r\n", PAYLOAD) + END, set()),
     "name-with-escapes": (lambda: member(b"\x1b[2J\x1b]0;owned\x07", PAYLOAD) + END, set()),
     "name-right-to-left": (lambda: member("invoice\u202efdp.exe".encode(), PAYLOAD) + END, set()),
