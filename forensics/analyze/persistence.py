@@ -53,10 +53,12 @@ PAM = Rule(
     _NEXT,
 )
 _PAM_BAD = re.compile(
-    r"pam_exec\.so|^\s*auth\s+(?:sufficient|required)\s+(?:\S*/)?pam_permit\.so|pam_\w+\.so\S*\s.*(?:/tmp/|/dev/shm/)"
+    r"pam_exec\.so|^\s*auth\s+sufficient\s+(?:\S*/)?pam_permit\.so|pam_\w+\.so\S*\s.*(?:/tmp/|/dev/shm/)"
     r"|^\s*\w+\s+\S+\s+/(?:tmp|dev/shm|var/tmp|opt|root|home)/\S+\.so",
     re.MULTILINE,
 )
+_PAM_PERMITS = re.compile(r"^\s*auth\s+required\s+(?:\S*/)?pam_permit\.so", re.MULTILINE)
+_PAM_ASKS = re.compile(r"^\s*auth\s.*pam_(?!permit|env|nologin)\w+\.so", re.MULTILINE)
 _HOOK_BAD = re.compile(
     r"auto_(?:prepend|append)_file\s*=?\s*[\"']?(?:/(?:tmp|var/tmp|dev/shm)|data:|https?:|php:|/\S*/\.|\S+\.(?:jpg|png|gif|ico|txt|log)\b)"
     r"|^extension\s*=\s*/(?:tmp|dev/shm|var/tmp)|(?:AddType|SetHandler|AddHandler)\s+\S*php\S*\s+\S*\.?(?:jpe?g|png|gif|ico|txt|css)",
@@ -147,7 +149,8 @@ def _judge_by_area(configured: Configured, text: str) -> Iterator[Finding]:
         Area.SSHD: (_SSHD_BAD, "The SSH server was opened", Severity.MEDIUM),
         Area.SHELL: (_TRAP_LINE, "Shell start-up redefines commands or hooks every prompt", Severity.MEDIUM),
     }
-    if area is Area.PAM and (match := _PAM_BAD.search(text)):
+    match = _PAM_BAD.search(text) or (None if _PAM_ASKS.search(configured.text) else _PAM_PERMITS.search(text))
+    if area is Area.PAM and match:
         yield PAM.found(match.group().strip(), [configured.artifact.reference])
     elif area is Area.PYTHON and name.endswith(b".pth") and _PTH_CODE.search(text) and _PTH_BAD.search(text):
         yield _rule(area, "A Python path file runs code at every start", Severity.HIGH).found(

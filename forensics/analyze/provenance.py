@@ -40,7 +40,7 @@ _SERIOUS = (
     "outside",
     "absolute",
 )
-_HARMLESS = ("no-end-marker", "global-header")
+_HARMLESS = ("no-end-marker", "global-header", "unreferenced-part")
 _HISTORY_SEVERITY = {
     "download-and-run": Severity.MEDIUM,
     "cloud-credentials": Severity.MEDIUM,

