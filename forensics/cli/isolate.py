@@ -42,10 +42,9 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option, as click calls
     as_json: bool,
 ) -> int:
     """Contain, or show the plan; 1 when it is not proved."""
-    gc.disable()  # a tenth of the time to load what follows, none of which is garbage
+    gc.disable()  # looking for garbage where there is none takes a tenth of the time, and once more at the end
     from forensics.cli import containment_view as view  # noqa: PLC0415 - keeps `ir --help` light
 
-    gc.enable()
     options = view.read_options(freeze=freeze, reason=reason, cut_sharing=cut_sharing)
     if dry_run:
         return view.show_plan(view.choose(container, network, label), options, as_json=as_json)
@@ -59,4 +58,6 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option, as click calls
         emit_json(document)
     else:
         view.show_results(results)
+    gc.freeze()
+    gc.enable()
     return int(not all(result.is_done for result in results))

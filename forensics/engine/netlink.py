@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import socket
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from forensics.errors import EngineError
+
+if TYPE_CHECKING:
+    import ctypes
 
 _NETLINK_SOCK_DIAG = 4
 _HEADER = struct.Struct("=IHHII")
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR_TYPE, _DONE_TYPE = 2, 3
-_RECEIVE_BYTES = 1 << 20
+_RECEIVE_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 5.0
 _NEW_LINK, _DELETE_LINK, _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 16, 17, 18, 22, 26, 30
 _BY_FAMILY, _DESTROY = 20, 21
@@ -160,11 +164,17 @@ def entered(descriptor: int) -> Iterator[None]:
         os.close(home)
 
 
+@functools.cache
+def _load_library() -> ctypes.CDLL:
+    import ctypes  # noqa: PLC0415 - see below
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _set_namespace(descriptor: int) -> None:
     import ctypes  # noqa: PLC0415 - os.setns exists from Python 3.12 only
 
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.setns(descriptor, _CLONE_NEWNET):
+    if _load_library().setns(descriptor, _CLONE_NEWNET):
         reason = os.strerror(ctypes.get_errno())
         raise EngineError(f"the network namespace cannot be entered ({reason})", hint="run it as root")
 
