@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from forensics.collect.context import CollectContext, collected, empty
+from forensics.collect.networks import find_networks
 from forensics.engine.base import Container
 from forensics.model import JsonObject, LedgerLine
 
@@ -15,14 +16,18 @@ _SHARED_MODES = {"NetworkMode": "net", "PidMode": "pid", "IpcMode": "ipc", "UTSM
 
 
 def collect_blast_radius(context: CollectContext) -> Iterator[LedgerLine]:
-    """Keep every other container that shares a network, volume, host path, image or namespace with the subject."""
+    """Keep every other container that shares a network, volume, host path, image or namespace with the subject.
+
+    A network that containment has cut still counts: whoever is on it could be reached until then.
+    """
     subject = context.container
+    networks = {network.name for network in find_networks(context)}
     others = [other for other in context.engine.list_containers(all=True) if other.id != subject.id]
     found = []
     for other in others:
-        shares = [*_shared_documents(subject, other)]
+        shares = [*_shared_documents(subject, other, networks)]
         if context.info.is_local and subject.is_running and other.is_running:
-            shares += _shared_namespaces(subject.pid, other.pid)
+            shares += _shared_namespaces(subject.pid, other.pid, _usual(context.info.cgroup_version))
         if shares:
             found.append(_describe(other, shares))
     item = context.keep_json(
@@ -39,9 +44,14 @@ def _describe(other: Container, shares: list[JsonObject]) -> JsonObject:
     return {"id": other.id, "name": other.name, "image": other.image, "status": other.status, "shares": shares}
 
 
-def _shared_documents(subject: Container, other: Container) -> Iterator[JsonObject]:
+def _usual(cgroup_version: str) -> frozenset[str]:
+    """Return the host's namespaces that every container of such a host is in unless somebody asked otherwise."""
+    return frozenset({"user"}) if cgroup_version == "2" else frozenset({"user", "cgroup"})
+
+
+def _shared_documents(subject: Container, other: Container, networks: set[str]) -> Iterator[JsonObject]:
     for kind, ours, theirs in (
-        ("network", _networks(subject), _networks(other)),
+        ("network", networks, _networks(other)),
         ("volume", _sources(subject, "volume"), _sources(other, "volume")),
         ("host path", _sources(subject, "bind"), _sources(other, "bind")),
     ):
@@ -72,14 +82,14 @@ def _joined(owner: Container, guest: Container) -> Iterator[JsonObject]:
             yield {"kind": "volumes-from", "value": str(ref)}
 
 
-def _shared_namespaces(subject_pid: int, other_pid: int) -> list[JsonObject]:
+def _shared_namespaces(subject_pid: int, other_pid: int, usual: frozenset[str]) -> list[JsonObject]:
     shared = []
     for name in _NAMESPACES:
         ours = _namespace(subject_pid, name)
         if ours and ours == _namespace(other_pid, name):
             of_host = ours == _namespace(os.getpid(), name)
             shared.append({"kind": "host namespace" if of_host else "namespace", "value": name, "inode": ours})
-    return [entry for entry in shared if (entry["kind"], entry["value"]) != ("host namespace", "user")]
+    return [entry for entry in shared if entry["kind"] != "host namespace" or entry["value"] not in usual]
 
 
 def _namespace(pid: int, name: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.networks import find_networks
 from forensics.errors import EngineError
 from forensics.model import JsonObject, LedgerLine
 from forensics.text import show
@@ -23,14 +25,14 @@ def collect_inspect(context: CollectContext) -> Iterator[LedgerLine]:
 
 
 def _collect_networks(context: CollectContext) -> Iterator[LedgerLine]:
-    attachments = context.container.networks
-    if not attachments:
+    networks = find_networks(context)
+    if not networks:
         yield empty("network-inspect", "attached to no network")
-    for attachment in attachments:
-        ref = attachment.network_id or attachment.name
-        yield _keep(
-            context, "network-inspect", f"network {attachment.name}", _call(context.engine.inspect_network, ref)
-        )
+    for network in networks:
+        ask = _call(context.engine.inspect_network, network.ref)
+        line = _keep(context, "network-inspect", f"network {network.name}", ask)
+        cut = "containment cut it; known from its plan"
+        yield replace(line, reason="; ".join(filter(None, (line.reason, cut)))) if network.is_cut else line
 
 
 def _collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
