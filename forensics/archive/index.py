@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from forensics.errors import StorageError
 from forensics.model import EntryType, FileEntry
 
 _BATCH = 5_000
@@ -158,9 +159,13 @@ class Table:
     def _flush(self) -> None:
         if self._database is not None and self._rows:
             self._rows.sort()
-            self._database.execute("BEGIN")
-            self._database.executemany(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", self._rows)  # noqa: S608 - our own name
-            self._database.execute("COMMIT")
+            try:
+                self._database.execute("BEGIN")
+                self._database.executemany(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", self._rows)  # noqa: S608 - our own name
+                self._database.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                message = f"the temporary index cannot be written ({error})"
+                raise StorageError(message, hint="free space, or point TMPDIR elsewhere") from error
             self._rows.clear()
             self._last.clear()
 

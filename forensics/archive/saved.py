@@ -19,6 +19,7 @@ from forensics.archive.image import Image, ImageSource
 from forensics.archive.index import Row
 from forensics.archive.limits import Anomaly
 from forensics.archive.tree import Tree
+from forensics.errors import ArchiveError
 from forensics.text import encode_base64, from_bytes, to_bytes
 
 _SCHEMA = "CREATE TABLE entries (key BLOB PRIMARY KEY, sequence INT, flags INT, layer INT, packed BLOB) WITHOUT ROWID"
@@ -35,8 +36,17 @@ class SavedTree:
         self.anomalies = anomalies
 
     def rows(self) -> Iterator[Row]:
-        """Yield the packed rows in the order of paths."""
-        return map(Row._make, self._database.execute("SELECT * FROM entries ORDER BY key"))
+        """Yield the packed rows in the order of paths.
+
+        Raises:
+            ArchiveError: the file is damaged.
+        """
+        try:
+            yield from map(Row._make, self._database.execute("SELECT * FROM entries ORDER BY key"))
+        except sqlite3.Error as error:
+            raise ArchiveError(
+                f"a kept index is damaged ({error})", hint="remove the folder trees of the cache"
+            ) from error
 
 
 def make_cache_key(source: ImageSource, image: Image, layers: int) -> str | None:
