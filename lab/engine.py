@@ -185,7 +185,7 @@ def daemon_command() -> list[str]:
         "dockerd", "--host", URL, "--pidfile", str(PID_FILE),
         "--data-root", str(DATA), "--exec-root", str(RUN / "exec"),
         "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{LAB}",
-        "--add-runtime", f"lab={CHECKOUT / 'lab' / 'oci-runtime.py'}", "--default-runtime", "lab",
+        "--add-runtime", f"lab={CHECKOUT / 'lab' / 'oci-runtime'}", "--default-runtime", "lab",
     ]  # fmt: skip
 
 
