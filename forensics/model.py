@@ -197,7 +197,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """One planned artefact and how it ended; ``disturbed`` says what the act changed in the source, if anything."""
+    """One planned artefact, how it ended, what the act disturbed, and in which activity of the custody log."""
 
     artefact: str
     outcome: Outcome
@@ -206,6 +206,7 @@ class LedgerLine:
     seconds: float = 0.0
     disturbed: str = ""
     items: tuple[str, ...] = ()
+    activity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

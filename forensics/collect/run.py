@@ -68,8 +68,8 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
         StorageError, OSError: the case cannot be written; what was recorded up to here is whole.
     """
     options = options or CollectOptions()
-    finished = find_finished(case) if options.resume else frozenset()
-    chosen = tuple(collector for collector in plan(options) if collector.name not in finished)
+    finished = find_finished(case)
+    chosen = tuple(one for one in plan(options) if not (options.resume and one.name in finished))
     context = CollectContext(
         case=case,
         engine=engine,
@@ -85,7 +85,7 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
     for collector in COLLECTORS if not options.only else ():
         if collector not in chosen and collector.name not in finished:
             reason = "left out by --skip" if collector.name in options.skip else f"not asked for (--{collector.name})"
-            ledger.note(not_applicable(collector.name, reason))
+            ledger.note(_without_run(not_applicable(collector.name, reason)))
     return tuple(lines)
 
 
@@ -106,21 +106,33 @@ def _run_all(context: CollectContext, chosen: tuple[Collector, ...], ledger: _Le
     limit = context.options.budget_seconds
     for number, collector in enumerate(chosen):
         if limit is not None and time.monotonic() - started > limit:
-            ledger.note(failed(collector.name, f"the time budget of {limit:g} s was used up before it began"))
+            spent = f"the time budget of {limit:g} s was used up before it began"
+            ledger.note(_without_run(failed(collector.name, spent)))
             continue
         try:
             _run(context, collector, ledger)
-        except KeyboardInterrupt:
-            for missed in chosen[number:]:
-                ledger.note(failed(missed.name, "interrupted before it was collected"))
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C, or the time limit of a playbook's step
+                _note_missed(chosen[number:], ledger, str(error))
             raise
+
+
+def _note_missed(missed: tuple[Collector, ...], ledger: _Ledger, why: str) -> None:
+    for collector in missed:
+        reason = f"interrupted before it was collected{': ' if why else ''}{why}"
+        ledger.note(_without_run(failed(collector.name, reason)))
+
+
+def _without_run(line: LedgerLine) -> LedgerLine:
+    """Return the line of a whole collector that did not run to its end: any later run of it overtakes this line."""
+    return replace(line, activity=f"{_ACTIVITY}{line.artefact}")
 
 
 def _run(context: CollectContext, collector: Collector, ledger: _Ledger) -> None:
     ledger.progress.start(collector.name)
-    with context.case.activity("acquire", f"{_ACTIVITY}{collector.name}", collector.summary):
+    with context.case.activity("acquire", f"{_ACTIVITY}{collector.name}", collector.summary) as activity:
         for line in _timed(_attempt(context, collector)):
-            ledger.note(line if line.disturbed else _disturb(line, collector))
+            ledger.note(replace(line if line.disturbed else _disturb(line, collector), activity=activity))
 
 
 def find_finished(case: Case) -> frozenset[str]:

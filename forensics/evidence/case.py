@@ -260,12 +260,12 @@ class Case(CaseView):
         return self.door.append(act, authority)
 
     @contextmanager
-    def activity(self, action: str, name: str, purpose: str = "") -> Generator[None]:
-        """Put begin and end of a longer act on record; one without an end is named *unfinished* by `ir verify`."""
-        details = {"activity": f"{name}#{self.head[0] + 1}"}
+    def activity(self, action: str, name: str, purpose: str = "") -> Generator[str]:
+        """Put begin and end of a longer act on record, and give its name there; `ir verify` names *unfinished* ones."""
+        details = {"activity": (activity := f"{name}#{self.head[0] + 1}")}
         self.record(action, purpose=purpose, result="begin", details=details)
         try:
-            yield
+            yield activity
         except BaseException as error:
             self.record(action, purpose=purpose, result="failed", error=str(error) or repr(error), details=details)
             raise

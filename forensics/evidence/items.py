@@ -87,6 +87,7 @@ def ledger_raw(line: LedgerLine) -> bytes:
             "seconds": line.seconds,
             "disturbed": line.disturbed,
             "items": list(line.items),
+            "activity": line.activity,
         }
     )
 

@@ -10,6 +10,7 @@ from forensics.errors import CaseError
 from forensics.evidence import files
 from forensics.evidence.custody import LOG_NAME, CustodyEntry, parse_line, read_raw_lines
 from forensics.evidence.items import read_items, read_ledger
+from forensics.evidence.ledger import settle
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
 
 CASE_SCHEMA = "ir.case/1"
@@ -66,7 +67,11 @@ class CaseView:
         return parse_document(self.read(item), item.path)
 
     def ledger(self) -> tuple[LedgerLine, ...]:
-        """Return the completeness ledger."""
+        """Return the completeness ledger as it stands after all runs: of several words on one thing, the last."""
+        return settle(self.ledger_history())
+
+    def ledger_history(self) -> tuple[LedgerLine, ...]:
+        """Return every line that was ever written into the ledger."""
         return read_ledger(self.root / "data")
 
     def custody(self) -> tuple[CustodyEntry, ...]:
