@@ -38,6 +38,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --editable .
+	@$(BIN)/python -m compileall -q forensics
 	@touch $@
 
 $(DEV_READY): $(READY)
