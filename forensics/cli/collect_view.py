@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -60,10 +61,31 @@ class Told:
                     click.echo(f"{_CLEAR}… {self._name} {seconds:.0f} s", err=True, nl=False)
 
 
+class Events:
+    """Progress for machines on stderr: one JSON object a line, ASCII, as it happens."""
+
+    def start(self, artefact: str) -> None:
+        """Say that a collector begins."""
+        _emit_event({"event": "start", "artefact": artefact})
+
+    def done(self, line: LedgerLine) -> None:
+        """Say how one artefact ended, in the words of the ledger."""
+        from forensics.collect import describe_line  # noqa: PLC0415 - keeps `ir --help` light
+
+        _emit_event({"event": "done", **describe_line(line)})
+
+
+def _emit_event(event: JsonObject) -> None:
+    say(json.dumps(event, ensure_ascii=True), err=True)
+
+
 @contextmanager
-def tell(*, quiet: bool) -> Generator[Told | None]:
-    """Give progress on a terminal, none otherwise."""
-    if quiet or not sys.stderr.isatty():
+def tell(*, as_json: bool) -> Generator[Events | Told | None]:
+    """Give progress to a machine that asked for JSON or to a terminal, none otherwise."""
+    if as_json:
+        yield Events()
+        return
+    if not sys.stderr.isatty():
         yield None
         return
     told = Told()
@@ -119,7 +141,7 @@ def show_result(document: JsonObject, lines: tuple[LedgerLine, ...], *, as_json:
             if line.disturbed:
                 say(f"disturbed: {show(line.disturbed)}")
         say(f"case: {show(document['case'])}")
-    for line in lines:
+    for line in lines if not as_json else ():
         if line.outcome is Outcome.FAILED:
             say(f"ir: not collected: {show(line.artefact)}: {show(line.reason)}", err=True)
     return 1 if outcomes[Outcome.FAILED] else 0

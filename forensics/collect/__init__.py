@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from forensics.collect.context import CollectOptions, Collector, Need, Progress, Silence, make_options
 from forensics.collect.run import collect, find_obstacle, plan
-from forensics.collect.subject import describe_engine, describe_subject, open_case_for, to_document
+from forensics.collect.subject import describe_engine, describe_line, describe_subject, open_case_for, to_document
 from forensics.collect.table import COLLECTORS
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Silence",
     "collect",
     "describe_engine",
+    "describe_line",
     "describe_subject",
     "find_obstacle",
     "make_options",

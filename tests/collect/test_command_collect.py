@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from forensics.engine.base import Container
+from forensics.evidence.case import Case
+from forensics.playbook.compiled import read_playbook
 
 pytestmark = pytest.mark.docker
 Make = Callable[..., Container]
@@ -30,7 +32,7 @@ def ir(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_json_is_all_that_stands_on_stdout(make_container: Make, own_folders: Path) -> None:
     container = make_container("sh", "-c", "echo said; sleep 1000")
     done = ir("collect", container.name, "--case", str(own_folders / "case"), "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     document = json.loads(done.stdout)
     assert document["schema"] == "ir.collection/1"
     assert document["case"] == str(own_folders / "case")
@@ -39,6 +41,41 @@ def test_json_is_all_that_stands_on_stdout(make_container: Make, own_folders: Pa
     assert outcomes["snapshot"] == "collected"
     assert outcomes["volumes"] == "empty"
     assert outcomes["memory"] == "not applicable"
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert events[0] == {"event": "start", "artefact": "clock"}
+    assert [event for event in events if event["event"] == "done"] == [
+        {"event": "done", **line} for line in document["ledger"]
+    ]
+    assert {event["event"] for event in events} == {"start", "done"}
+
+
+def test_it_is_the_collect_step_of_the_default_playbook(make_container: Make, own_folders: Path) -> None:
+    playbook = read_playbook("default")
+    case = own_folders / "case"
+    done = ir("collect", make_container("sleep", "1000").name, "--case", str(case), "--only", "mounts")
+    assert done.returncode == 0
+    acquired = [entry for entry in Case.open(case, read_only=True).custody() if entry.action == "acquire"]
+    assert {(entry.authority.playbook, entry.authority.step) for entry in acquired} == {
+        (f"default sha256:{playbook.digest}", "collect")
+    }
+
+
+@pytest.mark.parametrize(("option", "has_memory"), [((), True), (("--no-memory",), False), (("--memory",), True)])
+def test_the_playbook_says_what_to_collect_unless_the_command_line_does(
+    option: tuple[str, ...], has_memory: bool, make_container: Make, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from forensics.cli.collect import command
+    from forensics.playbook import compiled
+
+    shipped = own_folders / "playbooks"
+    shipped.mkdir()
+    text = compiled.find_playbook("default").read_text().replace('memory: "${inputs.memory}"', "memory: true")
+    (shipped / "default.yaml").write_text(text)
+    monkeypatch.setattr(compiled, "find_resource_dir", lambda _name: shipped)
+    done = CliRunner().invoke(command, [make_container("sleep", "1000").name, *option, "--dry-run", "--json"])
+    assert ("memory" in {step["artefact"] for step in json.loads(done.stdout)["plan"]}) is has_memory
 
 
 def test_a_person_reads_the_totals_and_where_the_case_is(make_container: Make, own_folders: Path) -> None:
