@@ -9,13 +9,13 @@ from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import list_paths
 from forensics.analyze.files import Artifact
 from forensics.analyze.rule import Rule
-from forensics.analyze.runtime import objects_of
+from forensics.analyze.runtime import object_of, objects_of, text_of
 from forensics.model import Confidence, Finding, Severity
 from forensics.risk import RiskSignal, assess_risk
 
 _ATTACK = {
     "risk.privileged": ("T1611",),
-    "risk.engine-socket": ("T1611", "T1610"),
+    "risk.engine-socket": ("T1611", "T1610", "T1609", "T1552.007"),
     "risk.mount": ("T1611",),
     "risk.host": ("T1611",),
     "risk.capability": ("T1611", "T1548"),
@@ -25,6 +25,16 @@ _ATTACK = {
 _BENIGN = {
     "risk.secret": "Official images are configured that way; the value is still readable by many.",
 }
+_SOCKET_NAMES = ("docker.sock", "containerd.sock", "crio.sock", "podman.sock", "buildkitd.sock", "dockershim.sock")
+ENGINE_SOCKET = Rule(
+    "posture.engine-socket",
+    "The container engine's socket is inside the container",
+    Severity.CRITICAL,
+    ("T1611", "T1610", "T1609", "T1552.007"),
+    "Whoever reaches the socket starts containers with any right: root on the host.",
+    "Build agents, reverse proxies and monitors that are given the socket on purpose.",
+    "Treat the host as reached; look in the engine's events for containers made from here.",
+)
 SECRET_FILE = Rule(
     "secret.file-added",
     "A credential file was added",
@@ -42,6 +52,7 @@ def analyze_posture(view: CaseView) -> Iterator[Finding]:
     if not view.inspect:
         return
     signals = assess_risk(view.inspect, view.image_inspect or None, history)
+    yield from _find_renamed_sockets(view, signals)
     groups: dict[tuple[str, Severity], list[RiskSignal]] = {}
     for signal in signals:
         groups.setdefault((signal.rule, signal.severity), []).append(signal)
@@ -49,6 +60,18 @@ def analyze_posture(view: CaseView) -> Iterator[Finding]:
         yield _rule(name, severity, group[0]).found(
             "; ".join(dict.fromkeys(signal.matched for signal in group)), [view.reference("inspect")]
         )
+
+
+def _find_renamed_sockets(view: CaseView, signals: tuple[RiskSignal, ...]) -> Iterator[Finding]:
+    """Find the engine's socket under any name: by where it is mounted, or by the engine's own address."""
+    if any("socket" in signal.rule for signal in signals):
+        return
+    hosts = [object_of(object_of(document).get("engine_socket")) for _, document in view.documents("host")]
+    own = {text_of(host.get("path")) for host in hosts} - {""}
+    for mount in objects_of(view.inspect.get("Mounts")):
+        source, destination = text_of(mount.get("Source")), text_of(mount.get("Destination"))
+        if destination.endswith(_SOCKET_NAMES) or source.endswith(_SOCKET_NAMES) or source in own:
+            yield ENGINE_SOCKET.found(f"{source} at {destination}", [view.reference("inspect")])
 
 
 def _steps(document: object) -> tuple[dict[str, object], ...]:

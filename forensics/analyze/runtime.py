@@ -92,15 +92,18 @@ class Process:
         return _stem(self.program) in INTERPRETERS
 
 
-def program_in(process: Process, names: frozenset[str]) -> bool:
-    """Whether the executable, or the applet for which a busybox was started, is one of *names*."""
-    if process.program in names or process.program.partition(".")[0] in names:
-        return True
+def name_program(process: Process) -> str:
+    """Return the name of what runs: of the executable, or of the applet for which a busybox was started."""
     if process.program not in {"busybox", "toybox"} or not process.argv:
-        return False
+        return process.program
     first = posixpath.basename(process.argv[0]).lstrip("-")
-    applet = process.argv[1] if first in {"busybox", "toybox"} and len(process.argv) > 1 else first
-    return applet in names
+    return process.argv[1] if first in {"busybox", "toybox"} and len(process.argv) > 1 else first
+
+
+def program_in(process: Process, names: frozenset[str]) -> bool:
+    """Whether the program, or the applet for which a busybox was started, is one of *names*."""
+    name = name_program(process)
+    return name in names or name.partition(".")[0] in names
 
 
 def _stem(program: str) -> str:

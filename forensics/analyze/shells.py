@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.rule import Rule
-from forensics.analyze.runtime import NET_TOOLS, Process, Socket, program_in
+from forensics.analyze.runtime import NET_TOOLS, Process, Socket, name_program, program_in
 from forensics.model import Confidence, Finding, Severity
 
 _BENIGN = "Remote administration by design (inetd services, some health-check tools)."
@@ -173,8 +173,9 @@ def _ancestors(process: Process, by_pid: dict[int, Process]) -> Iterator[Process
 
 
 def _server_name(process: Process) -> str:
-    stem = process.program.rstrip("0123456789.") or process.program
-    return next((name for name in (process.program, stem) if name in _SERVERS or name in _APPLICATIONS), "")
+    program = name_program(process)
+    stem = program.rstrip("0123456789.") or program
+    return next((name for name in (program, stem) if name in _SERVERS or name in _APPLICATIONS), "")
 
 
 def _is_interactive(process: Process) -> bool:

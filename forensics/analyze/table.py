@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from forensics.analyze.accounts import analyze_accounts
+from forensics.analyze.collection import analyze_collection
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import analyze_file_types
 from forensics.analyze.matches import analyze_matches
@@ -58,6 +59,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("recovered deletions", analyze_recovered, FILES),
     Analyzer("archive", analyze_archive, FILES),
     Analyzer("provenance", analyze_provenance, FILES),
+    Analyzer("gathered data", analyze_collection, FILES),
     Analyzer("added secrets", analyze_secrets, FILES),
     Analyzer("container output", analyze_logs, "logs"),
     Analyzer("engine events", analyze_events, "events"),

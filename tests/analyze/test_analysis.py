@@ -218,3 +218,33 @@ def test_tmpfs_and_executables_are_examined_too(tmp_path: Path) -> None:
 def test_the_room_needs_no_engine() -> None:
     assert not any("engine" in name for name in vars(room))
     assert Examiner(None).scanner is None
+
+
+def test_the_engine_socket_under_another_name(tmp_path: Path) -> None:
+    mount = {"Type": "bind", "Source": "/opt/engine/x.sock", "Destination": "/x", "RW": True}
+    documents = {
+        "inspect": {"Config": {}, "HostConfig": {}, "Mounts": [mount]},
+        "host": {"engine_socket": {"path": "/opt/engine/x.sock"}},
+    }
+    with make_case(tmp_path / "case", None, documents) as case:
+        found = rules(build_analysis(case, yara=False).findings)
+    assert found["posture.engine-socket"].severity is Severity.CRITICAL
+
+
+def test_data_gathered_for_the_way_out(tmp_path: Path) -> None:
+    shadow = "root:$6$abc$def:19000:0:99999:7:::\n"
+    changed = {"tmp/.X/.s": shadow, "tmp/.X/.s.tgz": b"\x1f\x8b\x08" + bytes(40), "etc/shadow-": shadow}
+    with make_case(tmp_path / "case", [layer({"etc/shadow": shadow}), layer(changed, later=60)]) as case:
+        found = rules(build_analysis(case, yara=False).findings)
+    assert b"tmp/.X/.s" in paths(found["collection.copy-of-credentials"])
+    assert b"etc/shadow-" not in paths(found["collection.copy-of-credentials"])
+    assert paths(found["collection.archive-staged"]) == {b"tmp/.X/.s.tgz"}
+
+
+def test_a_shell_below_an_applet_that_serves(tmp_path: Path) -> None:
+    table = [
+        process(10, ["httpd", "-p", "80"], "/bin/busybox"),
+        process(11, ["/bin/sh", "thumb"], "/bin/busybox", ppid=10),
+    ]
+    with make_case(tmp_path / "case", None, {"processes": {"processes": table}}) as case:
+        assert "process.shell-under-server" in rules(build_analysis(case, yara=False).findings)
