@@ -251,3 +251,31 @@ def test_signals_are_sorted_worst_first() -> None:
 
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == 100
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "engine"),
+    [
+        ("/opt/odd/d.sock", "/var/run/docker.sock", ""),
+        ("/opt/odd/d.sock", "/run/docker.sock", ""),
+        ("/opt/odd/p", "/run/podman/podman.sock", ""),
+        ("/opt/odd/c", "/run/containerd/containerd.sock", ""),
+        ("/opt/odd/c", "/var/run/crio/crio.sock", ""),
+        ("/opt/odd/d.sock", "/innocent", "unix:///opt/odd/d.sock"),
+        ("/opt/odd//./d.sock", "/innocent", "/opt/odd/d.sock"),
+        ("/run/mine.sock", "/innocent", "unix:///var/run/mine.sock"),
+        ("/opt/odd", "/innocent", "unix:///opt/odd/d.sock"),
+    ],
+)
+def test_an_engine_socket_is_known_under_any_name(source: str, destination: str, engine: str) -> None:
+    mount = {"Type": "bind", "Source": source, "Destination": destination, "RW": True}
+    signals = assess_risk({**SAFE, "Mounts": [mount]}, engine_socket=engine)
+    assert [(signal.rule, signal.severity) for signal in signals] == [("risk.engine-socket", Severity.CRITICAL)]
+
+
+@pytest.mark.parametrize("engine", ["", "unix:///opt/odd/d.sock", "tcp://10.0.0.1:2376", "ssh://root@/opt/app"])
+@pytest.mark.parametrize("source", ["/opt/other/d.sock", "/data/app", "/opt/od"])
+def test_other_mounts_are_no_engine_sockets(source: str, engine: str) -> None:
+    mount = {"Type": "bind", "Source": source, "Destination": "/x", "RW": True}
+    signals = assess_risk({**SAFE, "Mounts": [mount]}, engine_socket=engine)
+    assert "risk.engine-socket" not in [signal.rule for signal in signals]

@@ -69,6 +69,11 @@ class CaseView:
         """The commands that made the image, oldest first."""
         return self.files.history
 
+    @property
+    def engine_url(self) -> str:
+        """Where the engine listened, as the case's own document says; empty where it says nothing."""
+        return text_of(object_of(self._case.document.get("engine")).get("url"))
+
     def reference(self, kind: str) -> EvidenceRef:
         """Return a reference to the last item of *kind*; to the case itself where there is none."""
         items = self.find(kind)

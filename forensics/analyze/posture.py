@@ -51,7 +51,7 @@ def analyze_posture(view: CaseView) -> Iterator[Finding]:
     history = [step for _, document in view.documents("image-history") for step in _steps(document)]
     if not view.inspect:
         return
-    signals = assess_risk(view.inspect, view.image_inspect or None, history)
+    signals = assess_risk(view.inspect, view.image_inspect or None, history, engine_socket=view.engine_url)
     yield from _find_renamed_sockets(view, signals)
     groups: dict[tuple[str, Severity], list[RiskSignal]] = {}
     for signal in signals:

@@ -51,7 +51,8 @@ def rank_containers(engine: Engine, containers: Iterable[Container]) -> list[Ran
         if container.image_id not in images:
             images[container.image_id] = _read_image(engine, container.image_id)
         image, history, problems = images[container.image_id]
-        ranked.append(RankedContainer(container, assess_risk(container.raw, image, history), problems))
+        signals = assess_risk(container.raw, image, history, engine_socket=engine.url)
+        ranked.append(RankedContainer(container, signals, problems))
     return sorted(ranked, key=lambda entry: (-entry.score, entry.container.name))
 
 

@@ -19,16 +19,21 @@ __all__ = ["RiskSignal", "assess_risk", "mask_secrets", "total_score"]
 
 
 def assess_risk(
-    inspect: JsonObject, image: JsonObject | None = None, history: Sequence[JsonObject] = ()
+    inspect: JsonObject,
+    image: JsonObject | None = None,
+    history: Sequence[JsonObject] = (),
+    *,
+    engine_socket: str = "",
 ) -> tuple[RiskSignal, ...]:
     """Return every risk signal, worst first.
 
     *inspect* is the engine's document of the container, *image* that of its image and *history* the image's build
-    history; without the last two, secrets in the image are not looked for.
+    history; without the last two, secrets in the image are not looked for. *engine_socket* is where the engine
+    listens, so that a mount of it is known under any name.
     """
     signals = [
         *find_isolation_risks(inspect),
-        *find_mount_risks(inspect),
+        *find_mount_risks(inspect, engine_socket),
         *find_secret_risks(inspect, image, history),
         *find_limit_risks(inspect),
     ]

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from forensics.model import JsonObject, Severity
 from forensics.risk.signal import RiskSignal, as_object, as_objects
 
-_ENGINE_SOCKETS = (
-    *("docker.sock", "containerd.sock", "crio.sock", "podman.sock", "dockershim.sock", "cri-dockerd.sock"),
-    *("buildkitd.sock", "containerd.sock.ttrpc", "nri.sock"),
+_ENGINE_SOCKETS = frozenset(
+    {
+        *("docker.sock", "containerd.sock", "crio.sock", "podman.sock", "dockershim.sock", "cri-dockerd.sock"),
+        *("buildkitd.sock", "containerd.sock.ttrpc", "nri.sock"),
+    }
 )
+"""On either side of a mount: a client finds its engine by that name, wherever on the host the socket lies."""
 _SOCKET_FOLDERS = ("/run", "/var/run", "/run/containerd", "/run/podman", "/run/docker")
 _DIRECTORIES = (
     ("/etc", 45, "accounts, scheduled jobs and service definitions of the host"),
@@ -67,23 +70,27 @@ _DEVICES = (
 _CRITICAL_SCORE, _HIGH_SCORE, _MEDIUM_SCORE = 45, 25, 10
 
 
-def find_mount_risks(inspect: JsonObject) -> Iterator[RiskSignal]:
-    """Yield the signals of bind mounts and devices; named volumes and tmpfs are the container's own."""
+def find_mount_risks(inspect: JsonObject, engine_socket: str = "") -> Iterator[RiskSignal]:
+    """Yield the signals of bind mounts and devices; named volumes and tmpfs are the container's own.
+
+    *engine_socket* is where the engine itself listens, as a path or a `unix://` address, whatever its file is called.
+    """
     for mount in as_objects(inspect.get("Mounts")):
         if mount.get("Type", "bind") == "bind":
-            yield from _assess_bind(mount)
+            yield from _assess_bind(mount, _find_socket(engine_socket))
     for device in as_objects(as_object(inspect.get("HostConfig")).get("Devices")):
         yield from _assess_device(str(device.get("PathOnHost") or ""))
 
 
-def _assess_bind(mount: JsonObject) -> Iterator[RiskSignal]:
-    source = posixpath.normpath("/" + str(mount.get("Source") or "").lstrip("/"))
+def _assess_bind(mount: JsonObject, engine_socket: str) -> Iterator[RiskSignal]:
+    source, destination = (_normalize(str(mount.get(key) or "")) for key in ("Source", "Destination"))
     writable = bool(mount.get("RW", True))
     matched = f"{source} → {mount.get('Destination')}" + ("" if writable else " (read-only)")
-    if posixpath.basename(source) in _ENGINE_SOCKETS:
+    is_socket = engine_socket and _resolve(source) == engine_socket
+    if is_socket or {posixpath.basename(source), posixpath.basename(destination)} & _ENGINE_SOCKETS:
         why = "whoever can write to this socket commands the engine, and starts a privileged container on the host"
         yield RiskSignal("risk.engine-socket", "engine socket inside", Severity.CRITICAL, 90, matched, why, "5.32")
-    elif source in _SOCKET_FOLDERS:
+    elif source in _SOCKET_FOLDERS or (source != "/" and engine_socket.startswith(_resolve(source) + "/")):
         why = "the engines' sockets are in this folder: whoever reaches one commands the host"
         yield RiskSignal(
             "risk.engine-socket", "folder of engine sockets inside", Severity.CRITICAL, 70, matched, why, "5.32"
@@ -97,6 +104,20 @@ def _assess_bind(mount: JsonObject) -> Iterator[RiskSignal]:
     if str(mount.get("Propagation") or "") in {"shared", "rshared"}:
         why = "mounts made in the container appear on the host"
         yield RiskSignal("risk.shared-mount", "mount propagates to the host", Severity.MEDIUM, 15, matched, why, "5.20")
+
+
+def _find_socket(address: str) -> str:
+    path = address.removeprefix("unix://")
+    return "" if not path or "://" in path else _resolve(_normalize(path))
+
+
+def _normalize(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _resolve(path: str) -> str:
+    """Return *path* without the link that every distribution has: /var/run is /run."""
+    return path.removeprefix("/var") if path == "/var/run" or path.startswith("/var/run/") else path
 
 
 def _assess_directory(source: str, writable: bool, matched: str) -> Iterator[RiskSignal]:
