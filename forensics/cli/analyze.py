@@ -34,12 +34,11 @@ def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: boo
     """Analyse, store below analysis/, show."""
     from forensics.analyze import analyze  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.analyze_view import describe_analysis, find_failures, say_analysis  # noqa: PLC0415 - as above
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - as above
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - as above
-    from forensics.evidence.case import Case  # noqa: PLC0415 - as above
+    from forensics.cli.session import open_case  # noqa: PLC0415 - as above
 
-    with Case.open(case, actor=read_actor(read_settings())) as opened:
-        with opened.activity("analyze", "analysis", "findings derived from the evidence"):
+    with open_case(case) as opened:
+        again = [name for name in opened.open_activities() if name.startswith("analysis#")]
+        with opened.activity("analyze", "analysis", "findings derived from the evidence", finishes=again):
             analysis = analyze(opened, rules=rules, base=base, yara=not no_yara)
         if as_json:
             emit_json({"schema": "ir.analysis/1", "case": str(opened.root), **describe_analysis(analysis)})

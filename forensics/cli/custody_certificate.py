@@ -21,11 +21,11 @@ def command(case: Path, lang: str, output: Path | None, as_json: bool) -> None:
     Example:
       ir custody certificate cases/20260101T101500Z-web --lang ja -o certificate.txt
     """
+    from forensics.cli.session import read_case  # noqa: PLC0415 - not needed by --help
     from forensics.errors import UsageError  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.certificate import draft_certificate  # noqa: PLC0415 - not needed by --help
 
-    with Case.open(case, read_only=True) as opened:
+    with read_case(case, "draft of a certificate") as opened:
         text = draft_certificate(opened, lang)
     if output:
         try:

@@ -25,12 +25,10 @@ def command(case: Path, output: Path, recipients: tuple[str, ...], as_json: bool
     Example:
       ir custody export cases/20260101T101500Z-web -o web.tar.zst.age --recipient age1ql3z7hjy54pw3hyww...
     """
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import open_case  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.export import export_case  # noqa: PLC0415 - not needed by --help
 
-    with Case.open(case, actor=read_actor(read_settings())) as opened:
+    with open_case(case) as opened:
         digest = export_case(case, output, recipients)
         details = {"file": output.name, "encrypted_to": list(recipients)}
         opened.record("copy", purpose="packed into one file", hash_after=f"sha256:{digest}", details=details)

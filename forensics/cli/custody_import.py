@@ -23,13 +23,11 @@ def command(file: Path, output: Path, identity: Path | None, as_json: bool) -> N
     Example:
       ir custody import web.tar.zst.age -o evidence/web --identity ~/.config/age/key.txt
     """
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import open_case  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.export import import_case  # noqa: PLC0415 - not needed by --help
 
     digest = import_case(file, output, identity)
-    with Case.open(output, actor=read_actor(read_settings())) as opened:
+    with open_case(output) as opened:
         opened.record("copy", purpose=f"unpacked from {file.name}", hash_before=f"sha256:{digest}")
         case_id = opened.id
     if as_json:

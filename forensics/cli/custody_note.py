@@ -21,12 +21,10 @@ def command(case: Path, text: str, items: tuple[str, ...], as_json: bool) -> Non
     Example:
       ir custody note cases/20260101T101500Z-web "disk 2 moved to safe 4" --item E0009
     """
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import open_case  # noqa: PLC0415 - not needed by --help
     from forensics.errors import UsageError  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
 
-    with Case.open(case, actor=read_actor(read_settings())) as opened:
+    with open_case(case) as opened:
         known = {item.id for item in opened.items()}
         for item in items:
             if item not in known:

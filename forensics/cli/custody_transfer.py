@@ -23,15 +23,11 @@ def command(case: Path, to: str, purpose: str, key: Path | None, as_json: bool) 
     Example:
       ir custody transfer cases/20260101T101500Z-web --to "Ben Lee, Example Police" --purpose "case 17/2026"
     """
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.installation import find_key  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import find_signer, open_case  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.transfer import hand_over  # noqa: PLC0415 - not needed by --help
 
-    settings = read_settings()
-    signer = find_key(key or (Path(settings.signing_key) if settings.signing_key else None))
-    with Case.open(case, actor=read_actor(settings)) as opened:
+    signer = find_signer(key)
+    with open_case(case) as opened:
         done = hand_over(opened, signer, to=to, purpose=purpose)
     if as_json:
         document = {"transfer": done.number, "receipt": str(done.statement), "signer": done.signer, "to": to}

@@ -34,10 +34,10 @@ def find_image_path(path: Path) -> Path:
     """
     if not (path / "data" / "case.json").is_file():
         return path
-    from forensics.cli.session import open_case  # noqa: PLC0415 - only where a case is given
+    from forensics.cli.session import read_case  # noqa: PLC0415 - only where a case is given
     from forensics.errors import UsageError  # noqa: PLC0415 - only where a case is given
 
-    with open_case(path, read_only=True) as case:
+    with read_case(path, "ir layers or ir diff") as case:
         images = case.find("image")
         if not images:
             raise UsageError(f"{show(os.fsencode(path))} holds no image", hint="collect the snapshot first")

@@ -51,13 +51,11 @@ def command(case: Path, form: str, output: Path | None, as_json: bool, **choices
 
 def _open(root: Path, output: Path | None) -> Case:
     """Open the case for writing where that can be; the record of reading a read-only one goes beside *output*."""
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - as above
-    from forensics.evidence.case import Case  # noqa: PLC0415 - as above
+    from forensics.cli.session import open_case  # noqa: PLC0415 - keeps `ir --help` light
 
     beside = None
     if root.is_dir() and not os.access(root, os.W_OK):
         if output is None:
             raise UsageError(f"the case {root} is read-only", hint="say where the report goes with --output")
         beside = output.absolute().parent
-    return Case.open(root, actor=read_actor(read_settings()), output=beside)
+    return open_case(root, output=beside)

@@ -33,13 +33,13 @@ def command(path: Path, rules: tuple[Path, ...], only_mine: bool, as_json: bool)
     """Scan and show; 1 when the scan is not complete."""
     from forensics.analyze.scan import scan_case, scan_path  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.analyze_view import describe_scan, say_scan  # noqa: PLC0415 - as above
-    from forensics.cli.session import open_case  # noqa: PLC0415 - as above
+    from forensics.cli.session import read_case  # noqa: PLC0415 - as above
     from forensics.errors import RuleError  # noqa: PLC0415 - as above
 
     if only_mine and not rules:
         raise RuleError("--only-mine needs rules", hint="name a file or folder with --rules")
     if (path / "data" / "case.json").is_file():
-        with open_case(path, read_only=True) as case:
+        with read_case(path, "ir scan") as case:
             scan = scan_case(case, rules, own=not only_mine)
     else:
         scan = scan_path(path, rules, own=not only_mine)

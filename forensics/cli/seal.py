@@ -27,16 +27,13 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
     Example:
       ir seal cases/20260101T101500Z-web --key ~/.ssh/id_ed25519 --tsa https://freetsa.org/tsr
     """
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import find_signer, open_case  # noqa: PLC0415 - not needed by --help
     from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
     from forensics.errors import UsageError  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.installation import find_key  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.seal import complete_timestamps, seal_case  # noqa: PLC0415 - not needed by --help
 
-    settings = read_settings()
-    address = tsa or ("" if tsa_pending else settings.tsa)
-    with Case.open(case, actor=read_actor(settings)) as opened:
+    address = tsa or ("" if tsa_pending else read_settings().tsa)
+    with open_case(case) as opened:
         if complete:
             if not address:
                 raise UsageError("no timestamp authority is named", hint="give --tsa URL")
@@ -46,8 +43,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
             else:
                 say(f"timestamps fetched: {', '.join(f'seal {number}' for number in done) or 'none was pending'}")
             return 0
-        signer = find_key(key or (Path(settings.signing_key) if settings.signing_key else None))
-        seal = seal_case(opened, signer, tsa=address, pending=tsa_pending)
+        seal = seal_case(opened, find_signer(key), tsa=address, pending=tsa_pending)
     if as_json:
         document = {"number": seal.number, "digest": f"sha256:{seal.digest}", "signer": seal.signer, "key": seal.origin}
         result = {"complete": seal.complete, "timestamp": seal.timestamp, "problem": seal.problem or None}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from forensics.engine.docker import DockerEngine
     from forensics.evidence.case import Case
     from forensics.evidence.custody import Actor
+    from forensics.evidence.installation import SigningKey
 
 _LABEL_LENGTH = 40
 
@@ -29,15 +30,48 @@ def open_engine(settings: Settings | None = None) -> DockerEngine:
     return connect((settings or read_settings()).engine)
 
 
-def open_case(path: Path, *, read_only: bool = False) -> Case:
-    """Open the case at *path*.
+def open_case(path: Path, *, output: Path | None = None) -> Case:
+    """Open the case at *path* for writing, as the configured operator; every entry of its log will name them.
+
+    With *output* the case itself stays untouched, and what is written goes there.
+
+    Raises:
+        CaseError: the folder is not a case.
+        RefusedError: another process writes to it.
+    """
+    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by `ir --help`
+
+    return Case.open(path, actor=read_actor(read_settings()), output=output)
+
+
+def read_case(path: Path, purpose: str) -> Case:
+    """Open the case at *path* for reading; the access stands in its log first, unless it cannot be written now.
+
+    It cannot on a read-only medium, and while another process writes to the case.
 
     Raises:
         CaseError: the folder is not a case.
     """
     from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by `ir --help`
+    from forensics.evidence.lock import find_holder  # noqa: PLC0415 - as above
 
-    return Case.open(path, read_only=read_only)
+    case = Case.open(path, read_only=True)
+    if os.access(path, os.W_OK) and find_holder(path / "custody.jsonl") is None:
+        with open_case(path) as opened:
+            opened.record("access", purpose=purpose)
+    return case
+
+
+def find_signer(key: Path | None) -> SigningKey:
+    """Return the key that signs: *key*, else the configured one, else this installation's own.
+
+    Raises:
+        StorageError: the file is no key that ssh-keygen can read.
+    """
+    from forensics.evidence.installation import find_key  # noqa: PLC0415 - not needed by `ir --help`
+
+    configured = read_settings().signing_key
+    return find_key(key or (Path(configured) if configured else None))
 
 
 def read_actor(settings: Settings) -> Actor:

@@ -49,11 +49,9 @@ def command(case: Path, allowed_signers: Path | None, tsa_ca: Path | None, no_re
 
 
 def _record(case: Path, result: Verification) -> None:
-    from forensics.cli.session import read_actor  # noqa: PLC0415 - not needed by --help
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
-    from forensics.evidence.case import Case  # noqa: PLC0415 - not needed by --help
+    from forensics.cli.session import open_case  # noqa: PLC0415 - not needed by --help
 
-    with Case.open(case, actor=read_actor(read_settings())) as opened:
+    with open_case(case) as opened:
         opened.record("verify", purpose="ir verify", details={"answer": result.headline})
 
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from forensics.engine.base import Container, EngineInfo
     from forensics.evidence.case import Case
 
-_ACTIVITY = "collect."
+_COLLECTION = "collect"
+_DEFAULT_PLAN = tuple(collector.name for collector in COLLECTORS if not collector.optional)
+_ACTIVITY = f"{_COLLECTION}."
 """Begins the name of each collector's activity in the custody log."""
 
 
@@ -80,7 +82,9 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
     )
     lines: list[LedgerLine] = []
     ledger = _Ledger(case, progress or Silence(), lines)
-    with case.activity("acquire", "collect", "collection in order of volatility"):
+    names = [collector.name for collector in chosen]
+    settled = _find_settled(case, finished.union(names))
+    with case.activity("acquire", _COLLECTION, "collection in order of volatility", plan=names, finishes=settled):
         _run_all(context, chosen, ledger)
     for collector in COLLECTORS if not options.only else ():
         if collector not in chosen and collector.name not in finished:
@@ -143,6 +147,17 @@ def find_finished(case: Case) -> frozenset[str]:
     """
     ended = [str((entry.details or {}).get("activity") or "") for entry in case.custody() if entry.result == "ok"]
     return frozenset(name.removeprefix(_ACTIVITY).partition("#")[0] for name in ended if name.startswith(_ACTIVITY))
+
+
+def _find_settled(case: Case, done: frozenset[str]) -> list[str]:
+    """Return the interrupted acts of earlier collections of which nothing is left when *done* are collected."""
+    settled = []
+    for activity, details in case.open_activities().items():
+        name = activity.partition("#")[0]
+        planned = details.get("plan", _DEFAULT_PLAN) if name == _COLLECTION else [name.removeprefix(_ACTIVITY)]
+        if name.startswith(_COLLECTION) and done.issuperset(planned):
+            settled.append(activity)
+    return settled
 
 
 def _disturb(line: LedgerLine, collector: Collector) -> LedgerLine:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from forensics.errors import RefusedError
 from forensics.evidence import files
+from forensics.evidence.activity import conduct
 from forensics.evidence.custody import (
     LOG_NAME,
     Act,
@@ -259,17 +260,14 @@ class Case(CaseView):
         )
         return self.door.append(act, authority)
 
-    @contextmanager
-    def activity(self, action: str, name: str, purpose: str = "") -> Generator[str]:
-        """Put begin and end of a longer act on record, and give its name there; `ir verify` names *unfinished* ones."""
-        details = {"activity": (activity := f"{name}#{self.head[0] + 1}")}
-        self.record(action, purpose=purpose, result="begin", details=details)
-        try:
-            yield activity
-        except BaseException as error:
-            self.record(action, purpose=purpose, result="failed", error=str(error) or repr(error), details=details)
-            raise
-        self.record(action, purpose=purpose, details=details)
+    def activity(
+        self, action: str, name: str, purpose: str = "", *, plan: Iterable[str] = (), finishes: Iterable[str] = ()
+    ) -> AbstractContextManager[str]:
+        """Put begin and end of a longer act on record, and give its name there; `ir verify` names *unfinished* ones.
+
+        *plan* is kept with the begin. *finishes* names interrupted acts that are settled once this one has succeeded.
+        """
+        return conduct(self, action, name, purpose, plan=plan, finishes=finishes)
 
     def write_analysis(self, name: str, content: bytes | Iterable[bytes]) -> Path:
         """Write one derived, rebuildable file into ``analysis/``, replacing an older one; return its path."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+from forensics.evidence.activity import find_open
 from forensics.evidence.custody import FIRST_PREV
 from forensics.evidence.files import hash_file, read_file
 from forensics.evidence.findings import Findings
@@ -122,18 +123,9 @@ def _remark_failure(line: bytes, found: Findings) -> None:
 
 
 def check_activities(log: Log, found: Findings) -> None:
-    """Name every act that has a begin on record and no end."""
-    opened: dict[str, str] = {}
-    for entry in log.documents():
-        details = entry.get("details")
-        name = details.get("activity") if isinstance(details, dict) else None
-        if not isinstance(name, str):
-            continue
-        if entry.get("result") == "begin":
-            opened[name] = str(entry.get("ts_utc"))
-        else:
-            opened.pop(name, None)
-    for name, begun in opened.items():
+    """Name every act that has a begin on record and no end; one that a later act says it finished has one."""
+    entries = ((entry.get("result"), entry.get("details"), entry.get("ts_utc")) for entry in log.documents())
+    for name, (begun, _) in find_open(entries).items():
         found.open(f"{name.partition('#')[0]}, begun {begun}, has no end on record")
 
 

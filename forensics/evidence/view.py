@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forensics.errors import CaseError
 from forensics.evidence import files
+from forensics.evidence.activity import find_open
 from forensics.evidence.custody import LOG_NAME, CustodyEntry, parse_line, read_raw_lines
 from forensics.evidence.items import read_items, read_ledger
 from forensics.evidence.ledger import settle
@@ -77,6 +78,11 @@ class CaseView:
     def custody(self) -> tuple[CustodyEntry, ...]:
         """Return the custody log."""
         return tuple(map(parse_line, read_raw_lines(self.root / LOG_NAME)))
+
+    def open_activities(self) -> dict[str, JsonObject]:
+        """Return the acts that have no end on record, by name, each with the details of its begin."""
+        found = find_open((entry.result, entry.details, entry.ts_utc) for entry in self.custody())
+        return {name: details for name, (_, details) in found.items()}
 
     @property
     def sealed(self) -> bool:
