@@ -91,7 +91,7 @@ def analyze_shells(view: CaseView) -> Iterator[Finding]:
     for process in view.processes:
         if process.is_shell() or process.is_interpreter():
             yield from _judge_streams(process, view.processes, sockets, processes)
-        yield from _judge_ancestors(process, processes)
+    yield from _judge_servers(view.processes, processes)
 
 
 def _judge_streams(
@@ -146,21 +146,32 @@ def _judge_helpers(
             return
 
 
-def _judge_ancestors(process: Process, by_pid: dict[int, Process]) -> Iterator[Finding]:
-    tool = program_in(process, NET_TOOLS)
-    if not (tool or process.is_shell()):
-        return
+def _judge_servers(everybody: tuple[Process, ...], by_pid: dict[int, Process]) -> Iterator[Finding]:
+    """Report each server once, with every shell and tool that runs below it."""
+    below: dict[int, list[Process]] = {}
+    for process in everybody:
+        server = _find_server(process, by_pid)
+        if server is not None:
+            below.setdefault(server.pid, []).append(process)
+    for pid, children in below.items():
+        server = by_pid[pid]
+        shown = "; ".join(f"pid {child.pid}: {child.command}" for child in children)
+        yield SERVER_CHILD.found(
+            f"below pid {pid} ({server.command}): {shown}",
+            [*(child.reference for child in children), server.reference],
+            confidence=Confidence.MEDIUM if _server_name(server) in _APPLICATIONS else None,
+        )
+
+
+def _find_server(process: Process, by_pid: dict[int, Process]) -> Process | None:
+    """Return the service above a shell or network tool, or None where there is none or it may start shells."""
+    if not (program_in(process, NET_TOOLS) or process.is_shell()):
+        return None
     for ancestor in _ancestors(process, by_pid):
-        server = _server_name(ancestor)
-        if server in _APPLICATIONS and not _is_interactive(process):
-            return
-        if server:
-            yield SERVER_CHILD.found(
-                f"pid {process.pid}: {process.command}, started below pid {ancestor.pid}: {ancestor.command}",
-                [process.reference, ancestor.reference],
-                confidence=Confidence.MEDIUM if server in _APPLICATIONS else None,
-            )
-            return
+        name = _server_name(ancestor)
+        if name:
+            return ancestor if name not in _APPLICATIONS or _is_interactive(process) else None
+    return None
 
 
 def _ancestors(process: Process, by_pid: dict[int, Process]) -> Iterator[Process]:
