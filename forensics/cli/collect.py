@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from forensics.cli.collect_view import show_plan, show_result, tell
+from forensics.cli.collect_view import show_plan
 from forensics.cli.frame import json_option
 from forensics.errors import UsageError
-
-if TYPE_CHECKING:
-    from forensics.cli.default_step import DefaultStep
-    from forensics.collect import CollectOptions
-    from forensics.engine.base import Container
-    from forensics.engine.docker import DockerEngine
 
 HELP = """Collect everything a container was into a case, most volatile first. Nothing in it is run or changed.
 
@@ -42,38 +36,23 @@ HELP = """Collect everything a container was into a case, most volatile first. N
 @json_option
 def command(container: str, case_dir: Path | None, dry_run: bool, as_json: bool, **choices: Any) -> int:  # noqa: ANN401 - click's options
     """Collect, or show the plan; 1 when an artefact failed."""
-    from forensics.cli.default_step import read_default_step  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.cli.session import open_engine  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.collect import find_obstacle, make_options, plan  # noqa: PLC0415 - keeps `ir --help` light
-
-    step = read_default_step("collect.all", container)
-    given = {name: value for name, value in choices.items() if value is not None}
-    options = make_options(**{**step.arguments, **given})
-    if options.resume and case_dir is None:
+    if choices["resume"] and case_dir is None:
         raise UsageError("--resume needs the case to go on with", hint="give it with --case")
-    chosen = plan(options)
+    from forensics.cli.collect_run import ask, collect_into_case  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.session import open_engine  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.containment.beside import Beside  # noqa: PLC0415 - keeps `ir --help` light
+
     with open_engine() as engine:
-        target = engine.find_container(container)
+        answers = Beside(partial(ask, engine, container), daemon=True)  # the engine is slow: load the rest meanwhile
+        from forensics.cli.default_step import read_default_step  # noqa: PLC0415 - as above
+        from forensics.collect import find_obstacle, make_options, plan  # noqa: PLC0415 - as above
+
+        step = read_default_step("collect.all", container)
+        given = {name: value for name, value in choices.items() if value is not None}
+        options = make_options(**{**step.arguments, **given})
+        chosen = plan(options)
+        suspect = answers.result()
         if dry_run:
-            info = engine.info()
-            return show_plan(chosen, [find_obstacle(c, info, target) for c in chosen], as_json=as_json)
-        return _collect(engine, target, case_dir, options, step, as_json=as_json)
-
-
-def _collect(  # noqa: PLR0913 - what one collection needs, nothing of it shared with others
-    engine: DockerEngine, container: Container, case_dir: Path | None, options: CollectOptions, step: DefaultStep,
-    *, as_json: bool,
-) -> int:  # fmt: skip
-    from forensics.cli.session import default_case_dir, read_actor  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.cli.settings import read_settings  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.collect import collect, open_case_for, to_document  # noqa: PLC0415 - keeps `ir --help` light
-
-    started, settings, info = time.monotonic(), read_settings(), engine.info()
-    root = case_dir or default_case_dir(settings, container.name)
-    with (
-        open_case_for(container, root, info, engine.url, read_actor(settings)) as case,
-        tell(as_json=as_json) as progress,
-    ):
-        step.authorize(case)
-        lines = collect(case, engine, container, options, progress, info=info)
-    return show_result(to_document(root, container, lines, time.monotonic() - started), lines, as_json=as_json)
+            obstacles = [find_obstacle(collector, suspect.info, suspect.container) for collector in chosen]
+            return show_plan(chosen, obstacles, as_json=as_json)
+        return collect_into_case(suspect, case_dir, options, step, as_json=as_json)

@@ -12,12 +12,12 @@ T = TypeVar("T")
 class Beside(Generic[T]):
     """A call that runs in a thread of its own; nothing of it is lost, neither its result nor its failure."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        """Start *call* now."""
+    def __init__(self, call: Callable[[], T], *, daemon: bool = False) -> None:
+        """Start *call* now; with *daemon* the process does not wait for its end when it is interrupted."""
         self._call = call
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=daemon)
         self._thread.start()
 
     def result(self) -> T:

@@ -59,8 +59,11 @@ class DockerReader:
         """Return the engine's info document."""
         return self._object("/info")
 
-    def info(self) -> EngineInfo:
-        """Return what engine this is, and by facts whether its processes are on this host."""
+    def info(self, witness: Container | None = None) -> EngineInfo:
+        """Return what engine this is, and by facts whether its processes are on this host.
+
+        *witness* is a container that is known already; where it proves the latter, no other is asked for.
+        """
         from forensics.engine.locality import is_local  # noqa: PLC0415 - walks /proc, only here
 
         version, raw = self.read_version(), self.read_info()
@@ -76,7 +79,7 @@ class DockerReader:
             cgroup_version=str(raw.get("CgroupVersion") or ""),
             root_dir=str(raw.get("DockerRootDir") or ""),
             security_options=tuple(map(str, raw.get("SecurityOptions") or ())),
-            is_local=is_local(self),
+            is_local=is_local(self, witness),
             raw=raw,
         )
 

@@ -24,14 +24,16 @@ class _Lister(Protocol):
     def iterate_containers(self) -> Iterator[Container]: ...
 
 
-def is_local(engine: _Lister) -> bool:
-    """Return whether /proc of this host shows the engine's containers.
+def is_local(engine: _Lister, witness: Container | None = None) -> bool:
+    """Return whether /proc of this host shows the engine's containers; *witness* is one of them, looked at first.
 
     A unix socket alone proves nothing (it may be forwarded from afar). One running container whose pid here lies in
     a cgroup of its id proves it; without any, the process behind the socket has to be an engine.
     """
     if not engine.url.startswith("unix://"):
         return False
+    if witness is not None and witness.is_running and is_local_container(witness):
+        return True
     verdict = None
     for container in itertools.islice(engine.iterate_containers(), _ASKED_AT_MOST):
         if container.is_running:

@@ -1,0 +1,51 @@
+"""Carries out `ir collect`: asks the engine, opens the case, collects under the playbook step's authority."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.cli.collect_view import show_result, tell
+from forensics.cli.session import default_case_dir, read_actor
+from forensics.cli.settings import read_settings
+
+if TYPE_CHECKING:
+    from forensics.cli.default_step import DefaultStep
+    from forensics.collect import CollectOptions
+    from forensics.engine.base import Container, EngineInfo
+    from forensics.engine.docker import DockerEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """The engine, and what it said first: of the container, and of itself."""
+
+    engine: DockerEngine
+    container: Container
+    info: EngineInfo
+
+
+def ask(engine: DockerEngine, ref: str) -> Suspect:
+    """Ask the engine for the container and for itself: all that must be known before anything is collected."""
+    container = engine.find_container(ref)
+    return Suspect(engine, container, engine.info(container))
+
+
+def collect_into_case(
+    suspect: Suspect, case_dir: Path | None, options: CollectOptions, step: DefaultStep, *, as_json: bool
+) -> int:
+    """Collect into *case_dir*, or a new case; show what came of it and return the exit code."""
+    from forensics.collect import collect, open_case_for, to_document  # noqa: PLC0415 - while the engine answers
+
+    engine, container, info = suspect.engine, suspect.container, suspect.info
+    started, settings = time.monotonic(), read_settings()
+    root = case_dir or default_case_dir(settings, container.name)
+    with (
+        open_case_for(container, root, info, engine.url, read_actor(settings)) as case,
+        tell(as_json=as_json) as progress,
+    ):
+        step.authorize(case)
+        lines = collect(case, engine, container, options, progress, info=info)
+    return show_result(to_document(root, container, lines, time.monotonic() - started), lines, as_json=as_json)
