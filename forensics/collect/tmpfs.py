@@ -22,9 +22,8 @@ _TYPES = frozenset({"tmpfs", "ramfs"})
 
 def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep one tar for each tmpfs that a process of the container sees and that is not the host's."""
-    bound = {os.fsencode(mount.destination) for mount in context.container.mounts if mount.type == "bind"}
     host = HostMounts.find(context.container, context.info.root_dir)
-    seen: set[str] = set()
+    found: dict[str, list[tuple[int, MountPoint]]] = {}
     of_host: set[str] = set()
     for inode, pids in context.mount_namespaces.items():
         try:
@@ -32,33 +31,57 @@ def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
         except OSError as error:
             yield failed(f"tmpfs of mount namespace {inode}", explain(error))
             continue
-        for mount in sorted(mounts, key=lambda mount: (mount.root != b"/", mount.id)):
-            if mount.type not in _TYPES or mount.device in seen or mount.path in bound:
-                continue
+        for mount in _list_memory(context, mounts):
             if host.shows(mount):
                 of_host.add(mount.device)
-                continue
-            seen.add(mount.device)
-            yield from _collect_one(context, pids[0], mount)
-    if not seen:
+            else:
+                found.setdefault(mount.device, []).append((pids[0], mount))
+    for shown in found.values():
+        yield from _collect_device(context, shown)
+    if not found:
         yield empty("tmpfs", "no memory file system is mounted")
-    if of_host:
+    if of_host := of_host - found.keys():
         reason = f"{len(of_host)} of the host, seen through a bind mount: recorded in 'mounts', never copied"
         yield not_applicable("tmpfs of the host", reason)
 
 
-def _collect_one(context: CollectContext, pid: int, mount: MountPoint) -> Iterator[LedgerLine]:
+def _list_memory(context: CollectContext, mounts: tuple[MountPoint, ...]) -> Iterator[MountPoint]:
+    """The memory file systems but those that a bind mount of the engine shows; one that covers such a mount counts."""
+    bound = {os.fsencode(mount.destination) for mount in context.container.mounts if mount.type == "bind"}
+    for mount in mounts:
+        if mount.type in _TYPES and mount.path not in bound:
+            yield mount
+        bound.discard(mount.path)
+
+
+def _collect_device(context: CollectContext, shown: list[tuple[int, MountPoint]]) -> Iterator[LedgerLine]:
+    """Keep a memory file system once, by the mount that shows most of it; parts that no other shows count too."""
+    kept: list[bytes] = []
+    missed: list[tuple[bytes, LedgerLine]] = []
+    for pid, mount in sorted(shown, key=lambda each: (len(each[1].root), each[1].id)):
+        if any(_is_below(mount.root, root) for root in kept):
+            continue
+        try:
+            handle = open_mount_point(pid, mount)
+        except OSError as error:
+            missed.append((mount.root, failed(f"tmpfs {show_path(mount.path)}", explain(error))))
+            continue
+        kept.append(mount.root)
+        yield from _collect_one(context, pid, mount, handle)
+    yield from (line for place, line in missed if not any(_is_below(place, root) for root in kept))
+
+
+def _is_below(path: bytes, top: bytes) -> bool:
+    return path == top or path.startswith(top.rstrip(b"/") + b"/")
+
+
+def _collect_one(context: CollectContext, pid: int, mount: MountPoint, handle: int) -> Iterator[LedgerLine]:
     tree = TreeSource(
         "tmpfs",
         f"tmpfs {show_path(mount.path)}",
         f"/proc/{pid}/root{from_bytes(mount.path)}",
         {"mount": from_bytes(mount.path), "device": mount.device, "pid": pid, "options": mount.super_options},
     )
-    try:
-        handle = open_mount_point(pid, mount)
-    except OSError as error:
-        yield failed(tree.artefact, explain(error))
-        return
     try:
         if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
             yield from keep_tree(context, handle, tree)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from forensics.collect.context import CollectContext, empty, failed, not_applicable
-from forensics.collect.mount_points import HostMounts, is_system_path, may_hang, open_mount_point
+from forensics.collect.mount_points import HostMounts, is_system_path, may_hang, open_mount_point, open_source
 from forensics.collect.namespace import MountPoint, read_mounts
 from forensics.collect.tree_evidence import TreeSource, keep_tree
 from forensics.collect.walk import explain
@@ -41,21 +41,20 @@ def collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
     if not mounts:
         yield empty("volumes", "it has neither volumes nor bind mounts")
     table = _read_table(context)
-    for mount in mounts:
-        yield from _collect_one(context, mount, table.get(os.fsencode(mount.destination)))
-    if context.info.is_local and context.container.is_running:
-        yield from _name_others(context)
-
-
-def _name_others(context: CollectContext) -> Iterator[LedgerLine]:
-    """Name every mount with content, in any mount namespace of the container, that inspect does not tell."""
-    known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
     host = HostMounts.find(context.container, context.info.root_dir)
+    for mount in mounts:
+        yield from _collect_one(context, mount, table.get(os.fsencode(mount.destination)), host)
+    if context.info.is_local and context.container.is_running:
+        yield from _name_others(context, host)
+
+
+def _name_others(context: CollectContext, host: HostMounts) -> Iterator[LedgerLine]:
+    """Name every mount with content, in any mount namespace of the container, that inspect does not tell."""
     of_host: set[bytes] = set()
     named: set[tuple[str, bytes, bytes]] = set()
-    for mount in _list_all(context):
+    for mount in _list_unknown(context):
         identity = (mount.device, mount.root, mount.path)
-        if mount.path in known or mount.type in _WITHOUT_CONTENT or identity in named:
+        if mount.type in _WITHOUT_CONTENT or identity in named:
             continue
         named.add(identity)
         if host.shows(mount):
@@ -68,52 +67,118 @@ def _name_others(context: CollectContext) -> Iterator[LedgerLine]:
         yield not_applicable("mounts of the host", reason)
 
 
-def _list_all(context: CollectContext) -> Iterator[MountPoint]:
+def _list_unknown(context: CollectContext) -> Iterator[MountPoint]:
+    """Every mount but the first one on each path that the engine uses: what lies on top of that is not the engine's."""
+    known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
     for pids in context.mount_namespaces.values():
+        left = set(known)
         with contextlib.suppress(OSError):  # ended since: 'mounts' has the line
-            yield from read_mounts(pids[0])
+            for mount in read_mounts(pids[0]):
+                if mount.path not in left:
+                    yield mount
+                left.discard(mount.path)
 
 
 def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:
-    """Return what is mounted where in the first process's view; of several on one path the topmost."""
+    """Return what is mounted where in the first process's view; of several on one path the first, the engine's."""
     if not context.container.is_running:
         return {}
     try:
-        return {mount.path: mount for mount in read_mounts(context.container.pid)}
+        return {mount.path: mount for mount in reversed(read_mounts(context.container.pid))}
     except OSError:  # it has ended since: the host's paths are still there
         return {}
 
 
-def _collect_one(context: CollectContext, mount: Mount, seen: MountPoint | None) -> Iterator[LedgerLine]:
+def _collect_one(
+    context: CollectContext, mount: Mount, seen: MountPoint | None, host: HostMounts
+) -> Iterator[LedgerLine]:
     artefact = f"{mount.type} {show_path(os.fsencode(mount.destination))}"
     if mount.type == "bind" and is_system_path(mount.source, context.info.root_dir):
-        yield not_applicable(artefact, f"the host's own {show(mount.source)}: recorded in inspect, never copied")
+        yield _leave(artefact, mount.source)
         return
     if seen is not None and may_hang(seen):
         yield failed(artefact, f"a {seen.type} file system may hang the host's reader: copy it from its server")
         return
-    tree = TreeSource("volume", artefact, mount.source, {"mount": asdict(mount)})
+    if seen is not None and (identity := _identify(context, seen)) is not None:
+        yield from _collect_seen(context, mount, seen, host)
+        if _identify_source(mount) in {None, identity}:
+            return  # the same directory, or one that only the engine sees
+        artefact += ", the host's path, which is not what is mounted"
+    yield from _collect_source(context, mount, artefact, host)
+
+
+def _leave(artefact: str, path: str) -> LedgerLine:
+    return not_applicable(artefact, f"the host's own {show(path)}: recorded in inspect, never copied")
+
+
+def _identify(context: CollectContext, seen: MountPoint) -> tuple[int, int] | None:
+    """Return device and inode of what is mounted; None where it is covered or gone."""
     try:
-        handle = _open(context, mount, seen)
+        handle = open_mount_point(context.container.pid, seen)
+    except OSError as error:
+        explain(error)
+        return None
+    try:
+        return _identity_of(os.fstat(handle))
+    finally:
+        os.close(handle)
+
+
+def _identify_source(mount: Mount) -> tuple[int, int] | None:
+    try:
+        return _identity_of(os.stat(mount.source))  # noqa: PTH116 - compared only, never read through a link
+    except OSError:
+        return None
+
+
+def _identity_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _collect_seen(context: CollectContext, mount: Mount, seen: MountPoint, host: HostMounts) -> Iterator[LedgerLine]:
+    """Keep what is mounted in the container."""
+    artefact = f"{mount.type} {show_path(os.fsencode(mount.destination))}"
+    if path := host.find_system_path(mount, seen.device, seen.root):
+        yield _leave(artefact, path)
+        return
+    try:
+        handle = open_mount_point(context.container.pid, seen)
+    except OSError as error:
+        yield failed(artefact, explain(error))
+        return
+    yield from _keep(context, handle, mount, artefact)
+
+
+def _collect_source(context: CollectContext, mount: Mount, artefact: str, host: HostMounts) -> Iterator[LedgerLine]:
+    """Keep what the host has at the path that inspect names."""
+    try:
+        handle = open_source(mount.source)
     except OSError as error:
         yield failed(artefact, explain(error))
         return
     try:
+        path = host.find_system_path(mount, *host.locate(handle))
+    except OSError as error:
+        os.close(handle)
+        yield failed(artefact, explain(error))
+        return
+    if path:
+        os.close(handle)
+        yield _leave(artefact, path)
+        return
+    yield from _keep(context, handle, mount, artefact)
+
+
+def _keep(context: CollectContext, handle: int, mount: Mount, artefact: str) -> Iterator[LedgerLine]:
+    """Keep a directory or file, and close its descriptor."""
+    try:
         if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
-            yield from keep_tree(context, handle, tree)
+            yield from keep_tree(
+                context, handle, TreeSource("volume", artefact, mount.source, {"mount": asdict(mount)})
+            )
         else:
             yield not_applicable(artefact, "a socket, FIFO or device of the host: recorded in inspect, never opened")
     except OSError as error:
         yield failed(artefact, explain(error))
     finally:
         os.close(handle)
-
-
-def _open(context: CollectContext, mount: Mount, seen: MountPoint | None) -> int:
-    """Open the mount itself where the container runs, else the host's path."""
-    if seen is not None:
-        try:
-            return open_mount_point(context.container.pid, seen)
-        except OSError as error:
-            explain(error)
-    return os.open(mount.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
