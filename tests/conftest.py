@@ -10,7 +10,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from case_tools import cases_of_modules_pass_standard_tools, cases_pass_standard_tools, finishing_key
 
+__all__ = ["cases_of_modules_pass_standard_tools", "cases_pass_standard_tools", "finishing_key"]
 CHECKOUT = Path(__file__).resolve().parent.parent
 BASE_IMAGE = "ir-test-busybox:1"
 APPLETS = (

@@ -29,6 +29,8 @@ def collect_snapshot(context: CollectContext) -> Iterator[LedgerLine]:
     then can it be removed.
     """
     name = f"ir-snapshot:{context.case.id}"
+    if _was_left(context, name):
+        _remove(context, name)
     details = {"image": name}
     context.case.record("acquire", purpose="snapshot: commit without pausing", result="begin", details=details)
     try:
@@ -41,6 +43,19 @@ def collect_snapshot(context: CollectContext) -> Iterator[LedgerLine]:
     if complaint and line.outcome is Outcome.COLLECTED:
         yield failed("snapshot cleanup", f"the temporary image {name} is still in the engine: {complaint}")
     yield from _check_freeze(context)
+
+
+def _was_left(context: CollectContext, name: str) -> bool:
+    """Tell whether a run that was killed made the temporary image, and the engine still has it."""
+    if not any(
+        entry.result == "begin" and (entry.details or {}).get("image") == name for entry in context.case.custody()
+    ):
+        return False
+    try:
+        context.engine.inspect_image(name)
+    except (ContainerNotFoundError, EngineError):
+        return False
+    return True
 
 
 def _commit_and_save(context: CollectContext, name: str) -> LedgerLine:

@@ -1,6 +1,7 @@
 """Reads a stream in a thread of its own and hashes it there, so that an engine never waits for our disk or digests.
 
-A unix socket buffers 200 kB; without this, engine and reader take turns. Memory is bounded by a few chunks.
+A unix socket buffers 200 kB; without this, engine and reader take turns. Engines send pieces of 32 kB: they are joined,
+since what costs here is the number of pieces, not of bytes. Memory is bounded by a few joined pieces.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 _CHUNKS_AHEAD = 16
+_JOINED_BYTES = 1 << 20
 _PAUSE_SECONDS = 0.2
 
 
@@ -24,7 +26,7 @@ class ReadAhead:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Start nothing yet: reading begins with the context."""
         self._chunks = chunks
-        self._digest = hashlib.sha256()
+        self._hasher = _Hasher()
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
@@ -32,6 +34,7 @@ class ReadAhead:
         self.taken_bytes = 0
 
     def __enter__(self) -> ReadAhead:
+        self._hasher.start()
         self._thread.start()
         return self
 
@@ -41,6 +44,7 @@ class ReadAhead:
         self._stopped.set()
         if kind is None:
             self._thread.join()
+        self._hasher.finish()
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -55,13 +59,13 @@ class ReadAhead:
     @property
     def sha256(self) -> str | None:
         """The digest of the whole stream (hex), None where not all of it was handed on."""
-        return self._digest.hexdigest() if self.taken_bytes == self.size_bytes else None
+        return self._hasher.digest.hexdigest() if self.taken_bytes == self.size_bytes else None
 
     def _run(self) -> None:
         last: BaseException | None = None
         try:
-            for chunk in self._chunks:
-                self._digest.update(chunk)
+            for chunk in _join(self._chunks):
+                self._hasher.update(chunk)
                 self.size_bytes += len(chunk)
                 if not self._put(chunk):
                     return
@@ -78,3 +82,49 @@ class ReadAhead:
                 continue
             return True
         return False
+
+
+class _Hasher:
+    """Hashes in a thread of its own, since SHA-256 of a fast stream takes as long as receiving it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_CHUNKS_AHEAD)
+        self._thread = threading.Thread(target=self._run, name="stream-digest", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def update(self, chunk: bytes) -> None:
+        self._queue.put(chunk)
+
+    def finish(self) -> None:
+        """Wait until everything is hashed."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (chunk := self._queue.get()) is not None:
+            self.digest.update(chunk)
+
+
+def _join(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of up to 1 MiB (a longer one as it came), also those before an error."""
+    pieces: list[bytes] = []
+    size = 0
+    iterator = iter(chunks)
+    while True:
+        try:
+            chunk = next(iterator, None)
+        except BaseException:
+            yield b"".join(pieces)
+            raise
+        if chunk is None:
+            break
+        if pieces and size + len(chunk) > _JOINED_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+        pieces.append(chunk)
+        size += len(chunk)
+    if pieces:
+        yield b"".join(pieces)

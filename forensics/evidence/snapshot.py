@@ -21,6 +21,7 @@ from forensics.errors import ArchiveError
 from forensics.evidence import files
 from forensics.evidence.acquire import INCOMPLETE, describe, finish_item
 from forensics.evidence.door import Door
+from forensics.evidence.flush import EarlyFlush
 from forensics.evidence.listing import write_listing
 from forensics.evidence.oci import Blob, StreamNames, make_layout
 from forensics.evidence.readahead import ReadAhead
@@ -93,11 +94,13 @@ class BlobStore:
         descriptor = files.create_file(partial, self._blobs)
         digest, size, head = hashlib.sha256(), 0, b""
         try:
-            for chunk in chunks:
-                files.write_all(descriptor, chunk)
-                digest.update(chunk)
-                size += len(chunk)
-                head = head or bytes(chunk[:_HEAD_BYTES])
+            with EarlyFlush(descriptor) as flush:
+                for chunk in chunks:
+                    files.write_all(descriptor, chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                    head = head or bytes(chunk[:_HEAD_BYTES])
+                    flush.wrote(len(chunk))
             os.fsync(descriptor)
         except BaseException:
             self._keep_part(partial, digest.hexdigest(), size)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+from case_tools import AUTHORITIES
+
 _CONFIG = """
 [tsa]
 default_tsa = authority
@@ -37,6 +39,7 @@ class Authority:
         folder.mkdir()
         self.folder = folder
         self.ca = folder / "ca.pem"
+        AUTHORITIES.append(self.ca)
         self.config = folder / "ts.cnf"
         self.config.write_text(_CONFIG.format(folder=folder))
         (folder / "serial").write_text("01\n")
