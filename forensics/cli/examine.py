@@ -66,8 +66,8 @@ def command(path: Path, base: Path | None, case_dir: Path | None, rules: tuple[P
             )
         else:
             say_analysis(analysis, case.root / "analysis")
-            say(f"report: {report}")
-            say(f"case: {case.root}")
+            where = show(os.fsencode(case.root))
+            say(f"report: {show(os.fsencode(report))}\ncase: {where}\nverify: sh {where}/verify.sh")
     return int(bool(find_failures(analysis)))
 
 

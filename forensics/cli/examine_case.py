@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from forensics.cli.session import default_case_dir, read_actor
 from forensics.cli.settings import read_settings
+from forensics.errors import ArchiveError, UsageError
 from forensics.text import show
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from forensics.evidence.case import Case
 
 _CHUNK_BYTES = 1 << 20
@@ -20,17 +23,26 @@ _STDIN = Path("-")
 
 
 def check_image(path: Path) -> None:
-    """Find out whether *path* can be examined at all, before anything is written; standard input is taken on trust.
+    """Find out whether *path* can be examined at all, before anything is written; standard input is looked at later.
+
+    An empty folder is refused like an empty file, and a case like a mistaken command: nothing would be found in either,
+    and that would read as an answer.
 
     Raises:
-        UsageError: it does not exist.
+        UsageError: it does not exist, is empty, or is a case.
         ArchiveError: it is no image.
     """
     from forensics.archive.image import open_image  # noqa: PLC0415 - keeps `ir --help` light
 
-    if path != _STDIN:
-        with open_image(path):
-            return
+    if path == _STDIN:
+        return
+    name = show(os.fsencode(path))
+    if (path / "data" / "case.json").is_file():
+        raise UsageError(f"{name} is a case", hint=f"'ir analyze {name}' rebuilds its findings")
+    if path.is_dir() and not any(path.iterdir()):
+        raise UsageError(f"the folder {name} is empty", hint="give what 'docker save' or 'docker export' wrote")
+    with open_image(path):
+        return
 
 
 def open_subject(path: Path, case_dir: Path | None) -> Case:
@@ -38,10 +50,14 @@ def open_subject(path: Path, case_dir: Path | None) -> Case:
 
     Raises:
         CaseExistsError: *case_dir* is taken.
+        UsageError: standard input is empty; no case is made.
+        ArchiveError: what came from standard input is no image; the case keeps it.
     """
     from forensics.evidence.case import Case  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.model import Subject  # noqa: PLC0415 - as above
 
+    if path == _STDIN and not cast("BufferedReader", sys.stdin.buffer).peek(1):
+        raise UsageError("standard input is empty", hint="see whether the command before the pipe failed")
     settings = read_settings()
     name = "standard-input" if path == _STDIN else path.name or "image"
     subject = Subject(kind="image", name=show(os.fsencode(name)))
@@ -58,12 +74,29 @@ def open_subject(path: Path, case_dir: Path | None) -> Case:
 def _add_image(case: Case, path: Path) -> None:
     source = show(os.fsencode(path))
     if path == _STDIN:
-        case.add("image", _read(sys.stdin.buffer), source="standard input", method="as it came", filename="image.tar")
+        _add_stdin(case)
     elif path.is_dir():
         case.add("image", _pack(path), source=source, method="directory, packed by ir", filename="image.tar")
     else:
         with path.open("rb") as file:
             case.add("image", _read(file), source=source, method="copied as it is", filename="image.tar")
+
+
+def _add_stdin(case: Case) -> None:
+    from forensics.archive.image import open_image  # noqa: PLC0415 - as above
+
+    item = case.add(
+        "image", _read(sys.stdin.buffer), source="standard input", method="as it came", filename="image.tar"
+    )
+    try:
+        with open_image(case.path_of(item)):
+            return
+    except ArchiveError as error:
+        where = show(os.fsencode(case.root))
+        raise ArchiveError(
+            f"what came from standard input is no image, OCI layout or tar archive; it is kept in the case {where}",
+            hint="give what 'docker save' or 'docker export' writes",
+        ) from error
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:
