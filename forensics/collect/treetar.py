@@ -2,7 +2,8 @@
 
 What is over the budget, unreadable or beyond a mount point is named in the tally, never silently missing. Names are
 kept byte for byte (``hdrcharset=BINARY`` where they are no UTF-8), times to the nanosecond, extended attributes as
-``SCHILY.xattr.*``. A socket, which tar cannot express, is an empty FIFO member with ``SCHILY.filetype=socket``.
+``SCHILY.xattr.*``, holes as holes. A socket, which tar cannot express, is an empty FIFO member with
+``SCHILY.filetype=socket``.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from forensics.collect.sparse import Extent, find_extents, render_map
 from forensics.collect.walk import Node, describe, explain, read_content, walk
 from forensics.text import from_bytes
 
@@ -90,29 +93,47 @@ def pack_file(handle: int, budget: Budget, tally: Tally) -> Iterator[bytes]:
 
 
 def _pack_node(node: Node, budget: Budget, tally: Tally) -> Iterator[bytes]:
-    size_bytes = node.status.st_size if node.is_file else 0
-    if not budget.take(size_bytes):
-        tally.omit(node.path, "over the budget", size_bytes)
+    extents = find_extents(node) if node.is_file else ()
+    content_bytes = sum(extent.size_bytes for extent in extents)
+    if not budget.take(content_bytes):
+        tally.omit(node.path, "over the budget", content_bytes)
         return
     tally.entries += 1
-    yield _header(node)
-    if size_bytes:
-        yield from _pack_content(node, size_bytes, tally)
+    if node.is_file and content_bytes < node.status.st_size:
+        yield from _begin_sparse(node, extents, content_bytes)
+    else:
+        yield _header(node)
+    for extent in extents:
+        yield from _pack_content(node, extent, tally)
+    yield bytes(-content_bytes % _BLOCK)
 
 
-def _pack_content(node: Node, size_bytes: int, tally: Tally) -> Iterator[bytes]:
+def _begin_sparse(node: Node, extents: tuple[Extent, ...], content_bytes: int) -> Iterator[bytes]:
+    sparse_map = render_map(extents, node.status.st_size)
+    yield _header(node, len(sparse_map) + content_bytes, {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": from_bytes(node.path),
+        "GNU.sparse.realsize": str(node.status.st_size),
+    })  # fmt: skip
+    yield sparse_map
+
+
+def _pack_content(node: Node, extent: Extent, tally: Tally) -> Iterator[bytes]:
     written = 0
     try:
-        for chunk in read_content(node.handle, size_bytes):
+        for chunk in read_content(node.handle, extent.size_bytes, extent.offset):
             written += len(chunk)
             yield chunk
     except OSError as error:
-        tally.omit(node.path, f"cut after {written} bytes: {explain(error)}", size_bytes - written)
+        where = extent.offset + written
+        tally.omit(node.path, f"cut after {where} bytes: {explain(error)}", extent.size_bytes - written)
     else:
-        if written < size_bytes:
-            tally.omit(node.path, f"shrank to {written} bytes while it was read", size_bytes - written)
+        if written < extent.size_bytes:
+            where = extent.offset + written
+            tally.omit(node.path, f"shrank to {where} bytes while it was read", extent.size_bytes - written)
     tally.content_bytes += written
-    yield from _zeros(size_bytes - written + -size_bytes % _BLOCK)
+    yield from _zeros(extent.size_bytes - written)
 
 
 def _zeros(count: int) -> Iterator[bytes]:
@@ -122,17 +143,17 @@ def _zeros(count: int) -> Iterator[bytes]:
         count -= piece
 
 
-def _header(node: Node) -> bytes:
+def _header(node: Node, stored_bytes: int | None = None, sparse: Mapping[str, str] = MappingProxyType({})) -> bytes:
     status = node.status
     member = tarfile.TarInfo(from_bytes(node.path))
     member.type = _TYPES[stat.S_IFMT(status.st_mode)]
     member.mode = stat.S_IMODE(status.st_mode)
     member.uid, member.gid = status.st_uid, status.st_gid
-    member.size = status.st_size if node.is_file else 0
+    member.size = (status.st_size if stored_bytes is None else stored_bytes) if node.is_file else 0
     member.linkname = from_bytes(node.link_target or b"")
     if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
         member.devmajor, member.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    member.pax_headers = _pax_records(node)
+    member.pax_headers = _pax_records(node) | dict(sparse)
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 

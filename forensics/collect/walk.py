@@ -148,16 +148,27 @@ def _read_xattrs(handle: int) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(pairs)
 
 
-def read_content(handle: int, limit: int) -> Iterator[bytes]:
-    """Yield at most *limit* bytes of the regular file behind an ``O_PATH`` descriptor.
+def open_content(handle: int) -> int:
+    """Open the regular file behind an ``O_PATH`` descriptor for reading; the caller closes it.
+
+    Raises:
+        OSError: it is no regular file, or may not be read.
+    """
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise OSError("not a regular file")
+    return _open_for_reading(os.fsencode(f"/proc/self/fd/{handle}"), None, os.O_NONBLOCK)
+
+
+def read_content(handle: int, limit: int, offset: int = 0) -> Iterator[bytes]:
+    """Yield at most *limit* bytes, from *offset* on, of the regular file behind an ``O_PATH`` descriptor.
 
     Raises:
         OSError: it is no regular file, or cannot be read.
     """
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise OSError("not a regular file")
-    descriptor = _open_for_reading(os.fsencode(f"/proc/self/fd/{handle}"), None, os.O_NONBLOCK)
+    descriptor = open_content(handle)
     try:
+        if offset:
+            os.lseek(descriptor, offset, os.SEEK_SET)
         while limit > 0 and (chunk := os.read(descriptor, min(CHUNK_BYTES, limit))):
             limit -= len(chunk)
             yield chunk

@@ -152,3 +152,87 @@ def test_a_directory_through_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/")
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         open_directory(tmp_path / "link")
+
+
+@pytest.fixture
+def holed(tmp_path: Path) -> Path:
+    root = tmp_path / "holed"
+    root.mkdir()
+    for name in ("nothing", os.fsdecode(b"odd\xff"), "ends-in-data", "whole"):
+        with (root / name).open("wb") as file:
+            if name != "nothing":
+                file.write(b"head" * 1024)
+            if name != "whole":
+                file.truncate(1 << 40)
+            if name == "ends-in-data":
+                file.seek((1 << 40) - 4)
+                file.write(b"tail")
+    return root
+
+
+def test_holes_cost_neither_budget_nor_tar(holed: Path) -> None:
+    packed, tally = pack(holed, budget=1 << 20)
+    assert tally.omissions == []
+    assert len(packed) < 1 << 17
+    members = unpack(packed)
+    assert {name: member.size for name, member in members.items()} == {
+        b"nothing": 1 << 40, b"odd\xff": 1 << 40, b"ends-in-data": 1 << 40, b"whole": 4096
+    }  # fmt: skip
+    with tarfile.open(fileobj=io.BytesIO(packed), errors="surrogateescape") as archive:
+        file = archive.extractfile(members[b"ends-in-data"])
+        assert file is not None
+        assert file.read(4100) == b"head" * 1024 + bytes(4)
+        file.seek(-8, io.SEEK_END)
+        assert file.read() == bytes(4) + b"tail"
+
+
+def test_gnu_tar_restores_holes_as_holes(holed: Path, tmp_path: Path) -> None:
+    import subprocess
+
+    (tmp_path / "t.tar").write_bytes(pack(holed)[0])
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "t.tar", "-C", tmp_path / "out"], check=True)
+    restored = tmp_path / "out" / "ends-in-data"
+    assert restored.stat().st_size == 1 << 40
+    assert restored.stat().st_blocks * 512 < 1 << 20
+    with restored.open("rb") as file:
+        assert file.read(4096) == b"head" * 1024
+        file.seek(-4, io.SEEK_END)
+        assert file.read() == b"tail"
+
+
+def test_the_toolkit_reads_its_own_sparse_members(holed: Path) -> None:
+    from forensics.archive.limits import Limits
+    from forensics.archive.tar import read_tar
+
+    anomalies: list[object] = []
+    limits = Limits()
+    found = {
+        member.name: member.size_bytes for member, _ in read_tar(io.BytesIO(pack(holed)[0]), limits, anomalies.append)
+    }
+    assert found[b"whole"] == 4096
+    assert set(found) == {b"nothing", b"odd\xff", b"ends-in-data", b"whole"}
+
+
+def test_a_sparse_file_over_the_budget_counts_what_it_holds(holed: Path) -> None:
+    _, tally = pack(holed, budget=4096)
+    assert {(item.path, item.size_bytes) for item in tally.omissions} <= {
+        (b"whole", 4096), (b"odd\xff", 4096), (b"ends-in-data", 8192)
+    }  # fmt: skip
+    assert tally.omitted == 2
+
+
+def test_more_pieces_than_a_map_may_have_count_as_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from forensics.collect import sparse
+
+    monkeypatch.setattr(sparse, "MAX_EXTENTS", 3)
+    with (tmp_path / "comb").open("wb") as file:
+        for piece in range(6):
+            file.seek(piece << 17)
+            file.write(b"%d" % piece)
+    packed, tally = pack(tmp_path)
+    assert 3 << 17 < tally.content_bytes < 4 << 17
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        file = archive.extractfile("comb")
+        assert file is not None
+        assert file.read() == (tmp_path / "comb").read_bytes()
