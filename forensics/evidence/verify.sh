@@ -11,7 +11,7 @@ if [ ! -f custody.jsonl ] || [ ! -f data/case.json ]; then echo 'PROBLEM: this i
 tmp=$(mktemp -d) || exit 2; trap 'rm -rf "$tmp"' EXIT; touch "$tmp/want" "$tmp/lines" "$tmp/heads"
 hexes() { sed -n 's/^ *00[01]0 - \(.\{47\}\).*/\1/p' | tr -d ' \n-'; }
 say() { printf '%s\n' "$*" | tr -c '\n -~' '?'; }; bad() { say "PROBLEM: $*"; failed=1; }
-sum() { sha256sum <"$1" | cut -c1-64; }; field() { sed -n "s/^$1: //p" "$2"; }
+sum() { set -- "$(sha256sum <"$1")"; printf '%s\n' "${1%% *}"; }; field() { sed -n "s/^$1: //p" "$2"; }
 each() { while IFS= read -r name; do bad "$name$2"; done <"$1"; }
 check() { sha256sum -c "$1" 2>/dev/null | sed '/: OK$/d' >"$tmp/bad"; each "$tmp/bad" ''; }
 lines() { if grep -v "^[0-9a-f]\{64\}  $2\$" "$1" >"$tmp/bad" || grep -q '\.\./' "$1"; then bad "$1 holds a line that is no digest of ours"; fi; }
@@ -20,8 +20,8 @@ for name in * .*; do case $name in
   .|..|.reserve|data|seals|transfers|analysis|report|custody.jsonl|verify.sh) ;;
   bagit.txt|bag-info.txt|manifest-sha256.txt|tagmanifest-sha256.txt) ;;
   '*') ;; *) bad "$name does not belong to a case";; esac; done
-find . -path ./analysis -prune -o -path ./report -prune -o ! -type f ! -type d -print >"$tmp/odd"
-each "$tmp/odd" ' is a link or no file'
+find . -type d \( -path ./analysis -o -path ./report \) -prune -o ! -type f ! -type d -print >"$tmp/odd"
+each "$tmp/odd" ' is a link or no file'; [ ! -s "$tmp/odd" ] || exit 3 # reading one could lead elsewhere, or never end
 for name in custody.jsonl data/case.json data/items.jsonl data/ledger.jsonl; do
   [ ! -f $name ] || [ "$(tr -d '\n -~' <$name | wc -c)" -eq 0 ] || bad "$name holds bytes that no record has"; done
 if [ -e seals ] || [ -e manifest-sha256.txt ] || grep -q '"action":"seal"' custody.jsonl; then sealed=1; fi
@@ -32,7 +32,7 @@ while IFS= read -r line; do
   count=$((count + 1))
   case $line in "{\"seq\":$count,\"prev\":\"$head\",\"ts_utc\":\""*",\"case_id\":\"$id\",\"evidence_ids\":["*'}') ;;
     *) bad "custody.jsonl line $count does not continue the chain of this case";; esac
-  head=$(printf '%s\n' "$line" | sha256sum | cut -c1-64); echo "$head" >>"$tmp/heads"
+  head=$(printf '%s\n' "$line" | sha256sum); head=${head%% *}; echo "$head" >>"$tmp/heads"
 done <custody.jsonl
 [ -z "$line" ] || say 'unfinished: the last line of custody.jsonl is torn'
 sed 1q custody.jsonl | grep -q "\"hash_after\":\"sha256:$(sum data/case.json)\"" || bad 'data/case.json is not what was recorded'
@@ -59,13 +59,13 @@ if [ -z "$sealed" ]; then check "$tmp/want"
     case $name in data/E[0-9]*-*) grep -q "^.\{66\}data/${folder}[/.]" "$tmp/want" || { say "unfinished: $name"; continue; };; esac
     bad "$name is in no record"
   done <"$tmp/extra"
+  [ -z "$signers$tsa" ] || bad 'there is no seal: nothing that the given anchors could vouch for'
   [ $failed = 1 ] && exit 3; echo 'intact so far, unsealed'; exit 0
 fi
 for name in bagit.txt bag-info.txt manifest-sha256.txt tagmanifest-sha256.txt seals/0001/seal.txt; do
   [ -f $name ] || { bad "$name is missing: sealing was interrupted, or the seal was taken away"; exit 3; }; done
 lines manifest-sha256.txt 'data/[A-Za-z0-9/._-]*'; lines tagmanifest-sha256.txt '[a-z0-9.-]*'
-cut -c67- manifest-sha256.txt | sort | comm -13 - "$tmp/present" >"$tmp/extra"
-each "$tmp/extra" ' is not in the manifest'
+cut -c67- manifest-sha256.txt | sort | comm -13 - "$tmp/present" >"$tmp/extra"; each "$tmp/extra" ' is not in the manifest'
 grep -vxFf manifest-sha256.txt "$tmp/want" >"$tmp/extra" && bad "an item differs from the manifest: $(cut -c67- "$tmp/extra")"
 [ "$(cut -c67- tagmanifest-sha256.txt | tr '\n' ' ')" = 'bag-info.txt bagit.txt manifest-sha256.txt verify.sh ' ] ||
   bad 'tagmanifest-sha256.txt does not list what it must'

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -83,12 +84,23 @@ def verify_if_case(root: Path) -> Verification | None:
         return None
 
 
-def test_kill_at_random_moments_loses_nothing_that_was_recorded(tmp_path: Path) -> None:
+@pytest.fixture
+def quick_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: a killed process loses the same on any file system, and fsync costs."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="ir-test-") as folder:
+        yield Path(folder)
+
+
+def test_kill_at_random_moments_loses_nothing_that_was_recorded(quick_disk: Path) -> None:
     dice = random.Random(4)  # noqa: S311 - a fixed seed
-    longest = measure(tmp_path / "measured")
+    longest = measure(quick_disk / "measured")
     cases = interrupted = 0
     for moment in range(MOMENTS):
-        root = tmp_path / str(moment)
+        root = quick_disk / str(moment)
         run_and_kill(root, dice.uniform(0, longest))
         result = verify_if_case(root)
         if result is None or result.problems:
@@ -105,14 +117,13 @@ def test_kill_at_random_moments_loses_nothing_that_was_recorded(tmp_path: Path) 
 
 def assert_recovers(root: Path, before: Verification, *, with_script: bool) -> bool:
     """Check a killed case as it is, put it on record, check it again; return whether an acquisition was cut off."""
-    results = [
-        entry.result for entry in Case.open(root, read_only=True).custody() if "activity" in (entry.details or {})
-    ]
+    killed = Case.open(root, read_only=True)
+    results = [entry.result for entry in killed.custody() if "activity" in (entry.details or {})]
     running = results == ["begin"]
     assert bool(before.unfinished) == running, "what was not finished is named, and nothing else"
     if with_script:
         assert run_script(root)[0] == 0
-    whole = [item for item in Case.open(root, read_only=True).items() if item.outcome is Outcome.COLLECTED]
+    whole = [item for item in killed.items() if item.outcome is Outcome.COLLECTED]
     with Case.open(root, actor=ACTOR) as case:
         items = case.items()
         for item in whole:

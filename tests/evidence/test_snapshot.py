@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import shutil
+import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from forensics.archive.image import open_image
 from forensics.errors import ArchiveError
 from forensics.evidence.case import Case
 from forensics.evidence.custody import Actor
+from forensics.evidence.listing import hash_folder
 from forensics.evidence.snapshot import read_stream
 from forensics.evidence.verify import check_case
 from forensics.model import EvidenceItem, Outcome, Subject
@@ -24,6 +31,41 @@ if TYPE_CHECKING:
 
 LAYER = b"layer one " * 2000
 OTHER = b"layer two " * 100
+TAG = "evidence-test-snapshot:1"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A container's snapshot as it lies in a case."""
+
+    folder: Path
+    image_id: str
+
+
+@pytest.fixture(scope="module")
+def client(docker_host: str) -> Iterator[docker.APIClient]:
+    import docker
+
+    connected = docker.APIClient(base_url=docker_host, version="auto", timeout=60)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def snapshot(client: docker.APIClient, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """A real engine's snapshot of a changed container, stored in a case; the engine no longer has it."""
+    container = client.create_container(base_image, ["sh", "-c", "echo planted > /etc/planted; touch /gone"])
+    client.start(container)
+    client.wait(container)
+    repository, tag = TAG.split(":")
+    image_id = client.commit(container, repository=repository, tag=tag)["Id"]
+    client.remove_container(container)
+    root = tmp_path_factory.mktemp("snapshot") / "case"
+    with Case.create(root, subject=Subject("container", "web"), actor=Actor("Ana")) as case:
+        item = case.add_image(client.get_image(TAG), source="engine", method="save")
+    client.remove_image(TAG)
+    assert item.attributes["image_ids"] == [image_id]
+    return Snapshot(case.path_of(item), image_id)
 
 
 @pytest.fixture
@@ -170,28 +212,57 @@ def test_a_stream_that_is_no_image_is_kept_and_named(
 
 
 @pytest.mark.docker
-def test_the_layout_loads_into_the_engine_as_the_same_image(case: Case, docker_host: str, base_image: str) -> None:
-    import docker
-
-    client = docker.APIClient(base_url=docker_host, version="auto", timeout=60)
-    try:
-        assert_loads_again(client, case, base_image)
-    finally:
-        client.close()
-
-
-def assert_loads_again(client: docker.APIClient, case: Case, base_image: str) -> None:
-    container = client.create_container(base_image, ["sh", "-c", "echo planted > /etc/planted; touch /gone"])
-    client.start(container)
-    client.wait(container)
-    image_id = client.commit(container, repository="evidence-test-snapshot", tag="1")["Id"]
-    client.remove_container(container)
-    item = case.add_image(client.get_image("evidence-test-snapshot:1"), source="engine", method="save")
-    client.remove_image("evidence-test-snapshot:1")
-    assert item.attributes["image_ids"] == [image_id]
-    with tarfile.open(case.root.parent / "load.tar", "w") as tar:
-        tar.add(case.path_of(item), arcname=".")
-    with (case.root.parent / "load.tar").open("rb") as file:
+def test_the_layout_loads_into_the_engine_as_the_same_image(
+    snapshot: Snapshot, client: docker.APIClient, tmp_path: Path
+) -> None:
+    with pack(snapshot.folder, tmp_path / "load.tar").open("rb") as file:
         list(client.load_image(file))
-    assert client.inspect_image("evidence-test-snapshot:1")["Id"] == image_id
-    client.remove_image("evidence-test-snapshot:1")
+    assert client.inspect_image(TAG)["Id"] == snapshot.image_id
+    client.remove_image(TAG)
+
+
+def pack(folder: Path, target: Path) -> Path:
+    """What `tar -C FOLDER -c .` makes: `docker load` and `podman load` want a file."""
+    with tarfile.open(target, "w") as tar:
+        tar.add(folder, arcname=".")
+    return target
+
+
+def run_tool(*command: str | Path) -> bytes:
+    """Run a tool of others; in CI it must be there."""
+    if not shutil.which(str(command[0])):
+        reason = f"{command[0]} is not installed (lab/packages.sh test installs it)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    done = subprocess.run([str(part) for part in command], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.docker
+def test_skopeo_opens_the_layout_unchanged(snapshot: Snapshot, tmp_path: Path) -> None:
+    before = hash_folder(snapshot.folder)
+    config = json.loads(run_tool("skopeo", "inspect", "--config", "--raw", f"oci:{snapshot.folder}"))
+    raw = (snapshot.folder / "blobs/sha256" / snapshot.image_id.removeprefix("sha256:")).read_bytes()
+    assert config == json.loads(raw)
+    described = json.loads(run_tool("skopeo", "inspect", f"oci:{snapshot.folder}"))
+    assert len(described["Layers"]) == len(config["rootfs"]["diff_ids"])
+    policy = ["--insecure-policy", "copy", "--quiet", f"oci:{snapshot.folder}"]
+    run_tool("skopeo", *policy, f"docker-archive:{tmp_path / 'copy.tar'}:{TAG}")
+    with open_image(tmp_path / "copy.tar") as copied:
+        layers = [layer.diff_id for layer in copied.images[0].layers]
+    assert [str(layer) for layer in layers] == config["rootfs"]["diff_ids"]
+    assert hash_folder(snapshot.folder) == before
+
+
+@pytest.mark.docker
+def test_podman_loads_the_layout_unchanged(snapshot: Snapshot, tmp_path: Path) -> None:
+    if not shutil.which("podman"):
+        pytest.skip("podman is not installed")
+    with tempfile.TemporaryDirectory(prefix="ir-") as place:  # podman wants a path of less than 50 characters
+        podman = ["podman", f"--root={place}/storage", f"--runroot={place}/run", "--storage-driver=vfs"]
+        Path(place, "image").symlink_to(snapshot.folder)  # it makes a name of the path, and wants it in lower case
+        for source in (pack(snapshot.folder, tmp_path / "load.tar"), Path(place, "image")):
+            name = run_tool(*podman, "load", "--quiet", "-i", source).decode().strip().rpartition(" ")[2]
+            identity = run_tool(*podman, "image", "inspect", "--format", "{{.Id}}", name).decode().strip()
+            assert f"sha256:{identity}" == snapshot.image_id
+            run_tool(*podman, "rmi", "--all", "--force")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from case_tools import run_standard_tools
 from evidence_cases import Anchors, make_light, make_sealed, run_script
 
+from forensics.errors import CaseError
 from forensics.evidence.case import Case
 from forensics.evidence.custody import Actor
 from forensics.evidence.installation import find_key
@@ -102,10 +104,19 @@ def sealed_size(path: Path) -> int:
     return sum(map(len, path.read_bytes().splitlines(keepends=True)[:count]))
 
 
-def test_a_flipped_byte_anywhere_is_caught_and_named(root: Path) -> None:
+def test_a_flipped_byte_anywhere_is_caught_and_named(light: Path) -> None:
+    assert_flips_are_caught(light, sealed_files(light))
+
+
+def test_a_flipped_byte_in_any_seal_is_caught_and_named(root: Path) -> None:
+    """Both seals and their timestamps; the other files are those of the case with one seal, which is quicker."""
+    assert_flips_are_caught(root, [path for path in sealed_files(root) if "seals" in path.parts])
+
+
+def assert_flips_are_caught(root: Path, paths: list[Path]) -> None:
     dice = random.Random(4)  # noqa: S311 - a fixed seed, for the same positions every time
     checked = 0
-    for path in sealed_files(root):
+    for path in paths:
         content = path.read_bytes()
         size = sealed_size(path)
         for position in {size - 1, dice.randrange(size)}:
@@ -119,7 +130,7 @@ def test_a_flipped_byte_anywhere_is_caught_and_named(root: Path) -> None:
             assert any(name in problem for problem in problems) or "chain" in said, (name, position, problems)
             checked += 1
         path.write_bytes(content)
-    assert checked >= 2 * len(sealed_files(root)) - 3
+    assert checked >= 2 * len(paths) - 3
     assert both(root)[0] == 0
 
 
@@ -302,3 +313,43 @@ def test_an_act_without_an_end_makes_a_sealed_case_incomplete(tmp_path: Path, an
     code, said, _ = both(root, anchors)
     assert code == 1
     assert said.startswith("intact but incomplete")
+
+
+@pytest.mark.parametrize(
+    "name", ["data/case.json.sha256", "data/E0001-inspect/content.json", "seals/0001/seal.txt.sig"]
+)
+def test_a_fifo_is_a_problem_and_holds_nobody_up(light: Path, name: str) -> None:
+    path = light / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    assert both(light)[0] == 3
+
+
+@pytest.mark.parametrize("folder", ["analysis", "report"])
+def test_a_derived_folder_that_is_a_link_is_caught(light: Path, folder: str, tmp_path: Path) -> None:
+    shutil.rmtree(light / folder, ignore_errors=True)
+    (light / folder).symlink_to(tmp_path)
+    code, _, problems = both(light)
+    assert (code, problems) == (3, (f"{folder} is a link or no file",))
+
+
+def test_a_case_whose_seals_were_taken_away_does_not_pass_where_anchors_are_given(root: Path, anchors: Anchors) -> None:
+    for name in ("seals", "transfers"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    for name in ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"):
+        (root / name).unlink()
+    log = root / "custody.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    sealed_at = next(number for number, line in enumerate(lines) if b'"action":"seal"' in line)
+    log.write_bytes(b"".join(lines[:sealed_at]))
+    assert both(root)[:2] == (0, "intact so far, unsealed\n")
+    code, said, problems = both(root, anchors)
+    assert (code, problems) == (3, ("there is no seal: nothing that the given anchors could vouch for",))
+    assert problems[0] in said
+
+
+def test_records_of_a_size_that_none_has_are_refused_before_they_fill_the_memory(light: Path) -> None:
+    os.truncate(light / "data/items.jsonl", 1 << 30)
+    with pytest.raises(CaseError, match="is larger than"):
+        check_case(light)
