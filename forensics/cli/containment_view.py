@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forensics.cli.frame import emit_json, say
+from forensics.cli.output import emit_json, say
 from forensics.cli.session import default_case_dir, read_actor
 from forensics.cli.settings import read_settings
 from forensics.containment.actions import IsolationOptions, Plan
@@ -98,6 +98,28 @@ def run_isolations(refs: tuple[str, ...], case_dir: Path | None, options: Isolat
         show_results(results, err=True)
         raise EngineError(f"not contained: {', '.join(failed)}", hint="contain these one by one")
     return results
+
+
+def contain(  # noqa: PLR0913, PLR0917 - what the command line says
+    container: str | None,
+    network: str | None,
+    label: str | None,
+    case_dir: Path | None,
+    options: IsolationOptions,
+    as_json: bool,
+) -> int:
+    """Contain what is meant and print how that went; 1 when something is not proved."""
+    if container and not (network or label):
+        results = [run_isolation(container, case_dir, options)]
+        document = results[0].to_document()
+    else:
+        results = run_isolations(choose(container, network, label), case_dir, options)
+        document = {"schema": "ir.containments/1", "containments": [result.to_document() for result in results]}
+    if as_json:
+        emit_json(document)
+    else:
+        show_results(results)
+    return int(not all(result.is_done for result in results))
 
 
 def show_results(results: list[ContainmentResult], *, err: bool = False) -> None:

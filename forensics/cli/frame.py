@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -17,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from forensics import __version__
+from forensics.cli.output import emit_json
 from forensics.errors import IrError, StorageError
 from forensics.text import show
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+__all__ = ["LazyGroup", "emit_json", "guard", "json_option", "run", "say"]
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 INTERRUPTED = 130
 
@@ -61,22 +62,25 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def emit_json(document: Mapping[str, Any]) -> None:
-    """Write one JSON document to stdout; ASCII, so that no hostile name reaches the terminal raw."""
-    click.echo(json.dumps(document, ensure_ascii=True, indent=2))
-
-
 def say(message: str, *, err: bool = False) -> None:
-    """Write one line for a person. Hostile parts must have gone through :func:`forensics.text.show` already."""
+    """Write one line for a person, without its colours where nobody sees them.
+
+    Hostile parts must have gone through :func:`forensics.text.show` already.
+    """
     click.echo(message, err=err)
 
 
 def run(command: click.Command, arguments: list[str] | None = None) -> int:
     """Run *command* and return its exit code; every expected failure becomes one sentence and a hint."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return guard(lambda: command.main(given, prog_name="ir", standalone_mode=False), given)
+
+
+def guard(call: Callable[[], object], arguments: list[str]) -> int:
+    """Return the exit code of *call*; the one place where an error becomes a sentence."""
     sys.excepthook = _report_bug
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        result = command.main(arguments, prog_name="ir", standalone_mode=False)
+        result = call()
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("ir: interrupted; what was recorded up to here is whole", err=True)
         return INTERRUPTED

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import click
 
-from forensics.cli.frame import emit_json, json_option
+from forensics.cli.frame import json_option
 
 HELP = """Cut a container off: freeze it, record its connections, disconnect every network, prove it from the host.
 
@@ -42,22 +41,18 @@ def command(  # noqa: PLR0913, PLR0917 - one parameter an option, as click calls
     as_json: bool,
 ) -> int:
     """Contain, or show the plan; 1 when it is not proved."""
-    gc.disable()  # looking for garbage where there is none takes a tenth of the time, and once more at the end
-    from forensics.cli import containment_view as view  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.express import Isolation, run_isolation  # noqa: PLC0415 - keeps `ir --help` light
 
-    options = view.read_options(freeze=freeze, reason=reason, cut_sharing=cut_sharing)
-    if dry_run:
-        return view.show_plan(view.choose(container, network, label), options, as_json=as_json)
-    if container and not (network or label):
-        results = [view.run_isolation(container, case_dir, options)]
-        document = results[0].to_document()
-    else:
-        results = view.run_isolations(view.choose(container, network, label), case_dir, options)
-        document = {"schema": "ir.containments/1", "containments": [result.to_document() for result in results]}
-    if as_json:
-        emit_json(document)
-    else:
-        view.show_results(results)
-    gc.freeze()
-    gc.enable()
-    return int(not all(result.is_done for result in results))
+    return run_isolation(
+        Isolation(
+            container=container,
+            network=network,
+            label=label,
+            case_dir=case_dir,
+            dry_run=dry_run,
+            reason=reason,
+            freeze=freeze,
+            cut_sharing=cut_sharing,
+            as_json=as_json,
+        )
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, datetime
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,7 @@ def read_actor(settings: Settings) -> Actor:
 def default_case_dir(settings: Settings, subject: str) -> Path:
     """Return a new folder below the cases folder: UTC time, then the subject's name reduced to safe ASCII."""
     label = re.sub(r"[^A-Za-z0-9_.-]+", "-", subject).strip("-.")[:_LABEL_LENGTH] or "case"
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     folder = settings.cases_dir / f"{stamp}-{label}"
     number = 1
     while folder.exists():

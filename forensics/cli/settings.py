@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from forensics.errors import UsageError
+from forensics.frozen import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def read_settings() -> Settings:
         UsageError: the file is no TOML, or holds an unknown key.
     """
     settings = _read_file(_settings_path())
-    known = {item.name for item in fields(Settings)}
+    known = set(Settings.__match_args__)
     from_environment = {name: os.environ[f"IR_{name.upper()}"] for name in known if f"IR_{name.upper()}" in os.environ}
     settings = replace(settings, **from_environment)
     return settings if settings.operator else replace(settings, operator=_login_name())
@@ -56,7 +56,7 @@ def _read_file(path: Path) -> Settings:
         values = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}", hint="correct the file or move it away") from error
-    known = {item.name for item in fields(Settings)}
+    known = set(Settings.__match_args__)
     unknown = sorted(set(values) - known)
     if unknown:
         raise UsageError(f"{path} has an unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(sorted(known))}")

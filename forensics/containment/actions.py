@@ -7,11 +7,11 @@ parameters everything that its inverse needs, so that the custody log alone is e
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict
 from typing import NamedTuple
 
 from forensics.engine.base import NetworkAttachment
 from forensics.errors import CaseError
+from forensics.frozen import to_dict
 from forensics.model import JsonObject
 
 
@@ -91,7 +91,7 @@ def parse_action(document: JsonObject) -> Action:
 
 def attachment_to_document(attachment: NetworkAttachment) -> JsonObject:
     """Return a network attachment as JSON."""
-    return asdict(attachment)
+    return to_dict(attachment)
 
 
 def parse_recorded_attachment(document: JsonObject) -> NetworkAttachment:

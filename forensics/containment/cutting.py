@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from forensics.containment.actions import Action, ActionKind, IsolationOptions, parse_recorded_attachment
+from forensics.containment.actions import Action, ActionKind, IsolationOptions, Plan, parse_recorded_attachment
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
 from forensics.containment.plan import Scene, number_actions, plan_leftovers
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from forensics.containment.journal import Journal, Performed
     from forensics.containment.port import ContainmentEngine
     from forensics.engine.base import NetworkAttachment
+    from forensics.model import JsonObject
 
 _ROUNDS = 3
 
@@ -47,10 +48,10 @@ class Cutting:
         if self._writing:
             self._writing.result()
 
-    def capture(self) -> None:
+    def capture(self, plan: Plan) -> None:
         """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works.
 
-        What was seen is written to the case while the engine disconnects; :meth:`prove` waits for it.
+        What was seen, and the plan, are written to the case while the engine disconnects; :meth:`prove` waits for it.
         """
         self._asked = tuple(
             address
@@ -61,7 +62,7 @@ class Cutting:
         self._probe.send(self._asked)
         self._answered = self._probe.calibrate()
         self._before = look(self._engine, self._before.container)
-        self._writing = Beside(partial(self._journal.write_capture, capture(self._before)))
+        self._writing = Beside(partial(self._write, plan, capture(self._before)))
 
     def run(self, actions: list[Action]) -> None:
         """Carry out *actions*; one that fails is a result, and the next one is tried all the same."""
@@ -83,6 +84,10 @@ class Cutting:
         proof = prove(self._observe(after))
         self._journal.write_proof("proof", proof.document, succeeded=proof.proved, reasons=proof.reasons)
         return proof
+
+    def _write(self, plan: Plan, captured: JsonObject) -> None:
+        self._journal.write_capture(captured)
+        self._journal.keep_plan(plan, self._options.reason)
 
     def _perform(self, actions: list[Action], scene: Scene) -> None:
         for action in actions:

@@ -86,7 +86,7 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
     remember(scene.container.id, scene.container.name, case.root)
     guarded = _guard(engine, scene, journal, plan)
     with contextlib.closing(prepared.result()) as cutting:
-        cutting.capture()
+        cutting.capture(plan)
         cutting.run([action for action in plan.actions if action.kind not in _FIRST_KINDS])
         proof = cutting.prove()
     return ContainmentResult(

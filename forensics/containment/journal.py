@@ -42,9 +42,12 @@ class Journal:
         self._container_id = container_id
 
     def write_plan(self, plan: Plan, reason: str) -> None:
-        """Put the whole plan with every inverse into the case, before anything is changed."""
-        item = self._store("ir.containment-plan/1", plan.to_document() | {"reason": reason})
-        self._record("plan", evidence_ids=(item.id,) if item else (), purpose=reason, plan=plan.to_document())
+        """Put the whole plan with every inverse into the custody log, before anything is changed."""
+        self._record("plan", purpose=reason, plan=plan.to_document())
+
+    def keep_plan(self, plan: Plan, reason: str) -> None:
+        """Keep the plan as an item too; what undo needs stands in the log, so this does not hold the freeze up."""
+        self._store("ir.containment-plan/1", plan.to_document() | {"reason": reason})
 
     def perform(self, action: Action, change: Callable[[], str]) -> Performed:
         """Record the beginning of an action, do it, record its end. A failure is a result, not an exception."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from forensics.containment.restore import compare, mend_attachments
 from forensics.containment.scene import find_engine_namespace, look
 from forensics.engine.footprint import Footprint
 from forensics.errors import ContainerNotFoundError
+from forensics.frozen import dataclass
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from forensics.containment.actions import Action, ActionKind
 from forensics.engine.base import EngineAnswerError
 from forensics.errors import EngineError
+from forensics.frozen import replace
 from forensics.text import show
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.errors import EngineUnavailableError
+from forensics.frozen import dataclass
 from forensics.model import JsonObject
 from forensics.text import show
 

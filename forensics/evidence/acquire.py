@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 
 from forensics.evidence import files
 from forensics.evidence.custody import format_utc
 from forensics.evidence.door import Door
+from forensics.frozen import replace
 from forensics.model import EvidenceItem, JsonObject, Outcome
 
 INCOMPLETE = ".incomplete"

@@ -12,7 +12,6 @@ import os
 import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +33,7 @@ from forensics.evidence.items import check_filename, check_kind
 from forensics.evidence.lock import acquire_lock, is_shared, release_lock
 from forensics.evidence.place import read_location, read_tool
 from forensics.evidence.view import CaseView, read_document
+from forensics.frozen import replace
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
 
 _READ_ONLY = "the case is open for reading only"

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from forensics.errors import CaseExistsError
@@ -15,6 +14,7 @@ from forensics.evidence.custody import LOG_NAME, Actor, Authority, Clock, format
 from forensics.evidence.door import make_reserve
 from forensics.evidence.place import read_host
 from forensics.evidence.view import CASE_SCHEMA
+from forensics.frozen import to_dict
 from forensics.model import JsonObject, Subject
 
 VERIFY_SCRIPT = Path(__file__).with_name("verify.sh")
@@ -28,12 +28,12 @@ def make_document(
         "schema": CASE_SCHEMA,
         "id": f"IR-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}",
         "created_at": format_utc(time.time_ns()),
-        "subject": asdict(subject),
+        "subject": to_dict(subject),
         "engine": engine_info,
         "host": read_host(),
-        "clock": asdict(clock),
-        "operator": asdict(actor),
-        "authority": asdict(authority),
+        "clock": to_dict(clock),
+        "operator": to_dict(actor),
+        "authority": to_dict(authority),
     }
 
 

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from forensics.errors import CaseError
 from forensics.evidence.files import append_line, read_file
 from forensics.evidence.place import Location, Tool
+from forensics.frozen import dataclass, field, to_dict
 from forensics.model import JsonObject
 
 FIRST_PREV = "0" * 64
@@ -215,13 +215,13 @@ def _to_document(act: Act, writer: Writer, *, seq: int, prev: str) -> JsonObject
         "case_id": writer.case_id,
         "evidence_ids": list(act.evidence_ids),
         "action": act.action,
-        "actor": asdict(writer.actor),
+        "actor": to_dict(writer.actor),
         "witness": act.witness,
         "counterparty": act.counterparty,
-        "authority": asdict(writer.authority),
+        "authority": to_dict(writer.authority),
         "purpose": act.purpose,
-        "location": asdict(writer.location),
-        "tool": asdict(writer.tool),
+        "location": to_dict(writer.location),
+        "tool": to_dict(writer.tool),
         "hash_before": act.hash_before,
         "hash_after": act.hash_after,
         "result": act.result,

@@ -11,13 +11,13 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from forensics.evidence import files
 from forensics.evidence.custody import LOG_NAME, Act, Authority, CustodyEntry, CustodyLog, Writer
 from forensics.evidence.items import ITEMS_NAME, LEDGER_NAME, item_line, ledger_raw
+from forensics.frozen import replace
 from forensics.model import EvidenceItem, LedgerLine, Outcome
 
 _T = TypeVar("_T")

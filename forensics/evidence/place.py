@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from forensics import __version__
+from forensics.frozen import dataclass
 from forensics.model import JsonObject
 
 _SECRET_OPTION = re.compile(r"^(--?[\w-]*(?:pass|secret|token|credential)[\w-]*)(=.*)?$", re.IGNORECASE)

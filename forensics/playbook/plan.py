@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from forensics.frozen import dataclass
+from forensics.frozen import dataclass, replace
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:

@@ -13,7 +13,22 @@ from containment_rig import Box
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
-HEAVY = {"docker", "requests", "urllib3", "yaml", "pydantic", "jinja2", "yara", "magic", "zstandard", "asyncio"}
+HEAVY = {
+    "click",
+    "dataclasses",
+    "inspect",
+    "datetime",
+    "docker",
+    "requests",
+    "urllib3",
+    "yaml",
+    "pydantic",
+    "jinja2",
+    "yara",
+    "magic",
+    "zstandard",
+    "asyncio",
+}
 MAIN = "import sys; from forensics.cli import main; sys.argv[0] = 'ir'; main()"
 
 
@@ -138,3 +153,35 @@ def test_many_are_contained_at_once_each_in_its_case(box: Box) -> None:
     assert ir("isolate", "--label", "ir-t=nobody").returncode == 2
     assert ir("isolate").returncode == 2
     assert ir("isolate", outside, "--label", "x").returncode == 2
+
+
+PLAIN = (
+    ["web"],
+    ["web", "--json"],
+    ["--no-freeze", "web", "--reason", "looks odd"],
+    ["web", "--case", "cases/1", "--cut-sharing", "--freeze"],
+    ["--dry-run", "web", "--json"],
+)
+NOT_PLAIN = (
+    *([], ["--help"], ["web", "-h"], ["web", "db"], ["--label", "a=b"], ["web", "--reason=x"], ["web", "--js"]),
+    *(["--", "web"], ["web", "--case"], ["web", "--reason", "--json"], ["-x", "web"], [""]),
+)
+
+
+@pytest.mark.parametrize("arguments", PLAIN)
+def test_the_way_without_click_reads_plain_arguments_as_click_does(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensics.cli import express, isolate
+
+    seen: list[object] = []
+    monkeypatch.setattr(express, "run_isolation", lambda wanted: seen.append(wanted) or 0)
+    assert isolate.command.main(arguments, standalone_mode=False) == 0
+    assert express.parse_plain(arguments) == seen[0]
+
+
+@pytest.mark.parametrize("arguments", NOT_PLAIN)
+def test_what_is_not_plain_is_left_to_click(arguments: list[str]) -> None:
+    from forensics.cli.express import parse_plain
+
+    assert parse_plain(arguments) is None
