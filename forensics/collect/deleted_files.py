@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
 from forensics.collect.namespace import read_maps
+from forensics.collect.streams import peek
+from forensics.collect.treetar import Tally, pack_file
 from forensics.collect.walk import explain, read_content
 from forensics.engine.host import HostProcess
-from forensics.model import LedgerLine
+from forensics.model import JsonObject, LedgerLine
 from forensics.text import from_bytes, show
 
 _DELETED = b" (deleted)"
@@ -96,11 +98,31 @@ def _keep(context: CollectContext, held: _Held, handle: int, artefact: str) -> L
     size_bytes = os.fstat(handle).st_size
     if size_bytes == 0:
         return empty(artefact, "the file is empty")
-    if not context.budget("deleted files").take(size_bytes):
-        return failed(artefact, f"{size_bytes} bytes are over the budget")
     attributes = {"pid": held.pid, "fd": held.fd, "target": from_bytes(held.target), "size": size_bytes}
+    if not context.budget("deleted files").take(size_bytes):
+        return _keep_packed(context, held, handle, artefact, attributes)
     item = context.case.add(
         "deleted-file", read_content(handle, size_bytes), source=held.link,
         method="read on the host through the kernel's link", attributes=attributes,
     )  # fmt: skip
     return collected(artefact, item)
+
+
+def _keep_packed(
+    context: CollectContext, held: _Held, handle: int, artefact: str, attributes: JsonObject
+) -> LedgerLine:
+    """Keep a file that is over the budget with its holes filled as a tar without them, if what it holds is not."""
+    tally = Tally()
+    chunks = peek(pack_file(handle, context.budget("deleted files"), tally))
+    if chunks is None:
+        return failed(artefact, f"{tally.omitted_bytes} bytes are over the budget")
+    item = context.case.add(
+        "deleted-file", chunks, source=held.link,
+        method="read on the host through the kernel's link; tar written by ir",
+        filename="content.tar", attributes=attributes | {"packed": "tar"},
+    )  # fmt: skip
+    if tally.omitted:
+        return failed(artefact, tally.omissions[0].reason, item)
+    return collected(
+        artefact, item, reason="a sparse file, over the budget as a whole: kept as a tar without its holes"
+    )

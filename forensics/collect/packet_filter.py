@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
 from forensics.model import JsonObject, LedgerLine
@@ -34,7 +35,7 @@ def collect_packet_filter(context: CollectContext) -> Iterator[LedgerLine]:
         for path, command in present:
             shown = _run([nsenter, f"--net=/proc/{pid}/ns/net", "--", path, *command[1:]])
             if isinstance(shown, LedgerLine):
-                yield shown
+                yield replace(shown, artefact=f"{shown.artefact} in namespace {inode}")
             else:
                 rules.append({"namespace": inode, "command": " ".join(command), "output": shown})
     item = context.keep_json(

@@ -27,8 +27,8 @@ def collect_processes(context: CollectContext) -> Iterator[LedgerLine]:
     item = context.keep_json("processes", document, source=source, method="read from /proc on the host")
     yield collected("processes", item, reason=_count(processes)) if processes else empty("processes", "none", item)
     for process in processes:
-        for error in process.errors:
-            yield failed(f"processes pid {process.pid}", error)
+        if process.errors:
+            yield failed(f"processes pid {process.pid}", "; ".join(process.errors))
 
 
 def collect_engine_top(context: CollectContext) -> Iterator[LedgerLine]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from forensics.collect.context import CollectContext, collected, empty, failed, name_some
-from forensics.engine.host import NetView, read_container_network
+from forensics.engine.host import NetView, find_unlisted_sockets, read_container_network
 from forensics.model import JsonObject, LedgerLine
 
 _INTERFACE = (
@@ -16,16 +16,19 @@ _INTERFACE = (
     *("rx_packets", "tx_packets", "rx_bytes", "tx_bytes"),
 )
 """What the evidence says of an interface."""
+_UNLISTED = "in no table of the kernel (never bound, of another namespace, or of a family without a table)"
 
 
 def collect_sockets(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep all sockets, interfaces, routes and neighbours; with host networking those of the host are among them."""
     views = read_container_network(context.processes)
-    document = _merge(views)
+    unlisted = find_unlisted_sockets(context.processes, views)
+    document = _merge(views) | {"unlisted": [{"pid": pid, "fd": fd, "inode": inode} for pid, fd, inode in unlisted]}
     source = f"container {context.container.id}"
     item = context.keep_json("sockets", document, source=source, method="/proc/PID/net, netlink, sock_diag on the host")
     found = document["sockets"]
-    yield collected("sockets", item, reason=_summarise(found)) if found else empty("sockets", "no socket", item)
+    reason = _summarise(found) + (f"; {len(unlisted)} open ones {_UNLISTED}" if unlisted else "")
+    yield collected("sockets", item, reason=reason) if found or unlisted else empty("sockets", "no socket", item)
     yield from _report_gaps(context, views)
 
 

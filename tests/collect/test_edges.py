@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ from forensics.collect.mount_points import is_system_path
 from forensics.collect.namespace import parse_maps, parse_mountinfo
 from forensics.collect.patience import finish
 from forensics.engine.base import Container, Mount
+from forensics.engine.host import list_container_processes
 from forensics.errors import EngineError
 from forensics.model import Outcome
 
@@ -203,3 +207,69 @@ def test_what_belongs_to_the_host(path: str, is_system: bool) -> None:
 )
 def test_times_for_the_engine(moment: str, expected: str) -> None:
     assert to_unix(moment) == expected
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(not shutil.which("nft"), reason="this host has no nft")
+def test_rules_of_nftables_in_its_namespace_are_kept(make_container: Make, run_collection: Run) -> None:
+    container = make_container("sleep", "1000")
+    inside = ["nsenter", f"--net=/proc/{container.pid}/ns/net", "--", "nft", "-f", "-"]
+    planted = (
+        "add table inet planted\n"
+        "add chain inet planted out { type filter hook output priority 0; }\n"
+        "add rule inet planted out tcp dport 4444 counter accept\n"
+    )
+    subprocess.run(inside, input=planted, text=True, check=True)
+    found = run_collection(container, only={"packet-filter"})
+    assert found.line("packet-filter").outcome is Outcome.COLLECTED
+    rules = [rule for rule in found.document("packet-filter")["rules"] if rule["command"] == "nft list ruleset"]
+    assert len(rules) == 1
+    assert "table inet planted" in rules[0]["output"]
+    assert "tcp dport 4444" in rules[0]["output"]
+
+
+@pytest.mark.docker
+def test_a_packet_filter_that_fails_says_why(
+    make_container: Make, run_collection: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "nft"
+    broken.write_text("#!/bin/sh\necho the tables are on fire >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    line = run_collection(make_container("sleep", "1000"), only={"packet-filter"}).line(f"packet-filter by {broken}")
+    assert (line.outcome, line.reason) == (Outcome.FAILED, "the tables are on fire")
+
+
+@pytest.mark.docker
+def test_what_of_a_process_could_not_be_read_stands_in_the_ledger(
+    make_container: Make, run_collection: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensics.collect.context import CollectContext
+
+    container = make_container("sleep", "1000")
+    real = list_container_processes(container)
+    torn = tuple(replace(process, errors=("environ: Permission denied", "maps: cut at 1 bytes")) for process in real)
+    monkeypatch.setattr(CollectContext, "processes", torn)
+    found = run_collection(container, only={"processes"})
+    assert found.line("processes").outcome is Outcome.COLLECTED
+    line = found.line(f"processes pid {container.pid}")
+    assert (line.outcome, line.reason) == (Outcome.FAILED, "environ: Permission denied; maps: cut at 1 bytes")
+
+
+@pytest.mark.docker
+def test_a_deleted_file_that_is_mostly_hole_is_kept_without_it(make_container: Make, run_collection: Run) -> None:
+    script = "exec 3<>/tmp/x; echo held >&3; busybox truncate -s 20G /tmp/x; rm /tmp/x; echo READY; exec sleep 1000"
+    container = make_container("sh", "-c", script)
+    time.sleep(0.5)
+    found = run_collection(container, only={"deleted-files"})
+    line = found.line("deleted-file /tmp/x")
+    assert line.outcome is Outcome.COLLECTED, line
+    assert line.size_bytes < 1 << 20
+    item = found.case.find("deleted-file")[0]
+    assert (item.attributes["packed"], item.attributes["size"]) == ("tar", 20 << 30)
+    with tarfile.open(found.case.path_of(item)) as archive:
+        member = archive.next()
+        assert member is not None
+        content = archive.extractfile(member)
+        assert content is not None
+        assert (member.size, content.read(5)) == (20 << 30, b"held\n")

@@ -111,6 +111,17 @@ def test_raw_and_packet_sockets_have_their_owner(found: Collected) -> None:
     assert (owned["raw"], owned["packet"]) == (pid, pid)
 
 
+def test_a_socket_of_a_namespace_without_processes_is_named(found: Collected) -> None:
+    truth = processes(found)["truth"]
+    document = found.document("sockets")
+    assert 7009 not in {entry["local_port"] for entry in document["sockets"]}
+    unlisted = [entry for entry in document["unlisted"] if entry["pid"] == truth["pid"]]
+    assert unlisted
+    targets = {file["fd"]: file["target"] for file in truth["fds"]}
+    assert all(targets[entry["fd"]] == f"socket:[{entry['inode']}]" for entry in unlisted)
+    assert "in no table of the kernel" in found.line("sockets").reason
+
+
 def test_interfaces_and_routes(found: Collected) -> None:
     document = found.document("sockets")
     assert {entry["name"] for entry in document["interfaces"]} >= {"lo", "eth0"}

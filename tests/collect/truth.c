@@ -116,6 +116,14 @@ static void start_own_namespace(void) {
     if (!fork()) { prctl(PR_SET_NAME, "own-pid-ns"); sleep_for_ever(); }
 }
 
+static void make_foreign_socket(void) {
+    int home = open("/proc/self/ns/net", O_RDONLY);
+    if (unshare(CLONE_NEWNET)) die("unshare net");
+    bind_inet(AF_INET, SOCK_STREAM, "0.0.0.0", 7009); /* listens in a namespace that no process lives in */
+    if (setns(home, CLONE_NEWNET)) die("setns");
+    close(home);
+}
+
 static char *heap_marker(void) {
     char *marker = malloc(64);
     const char *hidden = "USVUI.NFNPSZ.NBSLFS"; /* every letter is one too high: the text is in memory only */
@@ -140,6 +148,7 @@ int main(int argc, char **argv) {
     start_memfd();
     for (int count = 0; count < 3; count++) pthread_create(&id, NULL, thread, "truth-thread");
     start_own_namespace();
+    make_foreign_socket();
     marker = heap_marker();
     usleep(50000);
     printf("READY %zu\n", strlen(marker));
