@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from forensics.model import Confidence, Finding, LedgerLine, Outcome, Severity, Verdict
-from forensics.text import show
+from forensics.text import show, show_path
 
 _MOST_REASONS = 3
 _MOST_GAPS = 6
@@ -67,8 +67,11 @@ def _strength(finding: Finding) -> tuple[int, bool, int]:
 
 
 def describe(finding: Finding) -> str:
-    """Return the finding in one safe line."""
-    return f"{finding.title} ({finding.severity}): {show(finding.matched, _SHOWN)}"
+    """Return the finding in one safe line: what it is and where; the match itself stands in the finding."""
+    paths = [reference.path for reference in finding.evidence if reference.path is not None]
+    where = show_path(paths[0]) if paths else show(finding.matched, _SHOWN)
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{finding.title} ({finding.severity}): {where}{more}"
 
 
 def _describe_gaps(gaps: Sequence[str]) -> list[str]:
