@@ -15,7 +15,7 @@ _TAG = re.compile(r"([0-9a-f]{64})  ([a-z0-9.-]*)")
 _ITEM_FOLDER = re.compile(r"data/(E[0-9][^/.]*-[^/.]*)[/.]?")
 _OPEN_RECORDS = frozenset({"data/case.json", "data/items.jsonl", "data/ledger.jsonl"})
 TAG_FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "verify.sh")
-_MAX_MANIFEST = 1 << 30
+_MAX_MANIFEST = 1 << 27
 
 
 def check_open_bytes(root: Path, items: Items, found: Findings) -> None:

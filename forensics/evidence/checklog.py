@@ -19,7 +19,7 @@ from forensics.model import JsonObject
 _ITEM = re.compile(rb'\{"id":"E[0-9]*","path":"(data/E[A-Za-z0-9/._-]*)","sha256":"([0-9a-f]*)",.*\}\n')
 _ATTESTED = re.compile(rb'"action":"acquire",.*"details":\{"item_line":"([0-9a-f]*)"')
 _LISTED = re.compile(r"([0-9a-f]{64})  (data/E[A-Za-z0-9/._-]*)")
-_MAX_LOG = 1 << 30
+_MAX_LOG = 1 << 27
 _STEP_SECONDS = 1.0
 
 

@@ -9,6 +9,8 @@ The plan, the same as that of ``verify.sh``, step by step:
 (5) Seals: each names this case, the seal before it, the custody head and the manifests; signed by its signer.
 (6) Timestamps: over the signature, whole, and by the authority given from outside.
 
+A case without a seal fails where anchors are given: its seals may have been taken away.
+
 What is left to the caller: to bring the anchors (``allowed_signers``, the authority's certificate) from a source that
 the case's holder does not control. Without them the answer is *intact, signer unknown*, never *verified*.
 """
@@ -36,7 +38,7 @@ _BAG = ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.
 _RECORDS = ("custody.jsonl", "data/case.json", "data/items.jsonl", "data/ledger.jsonl")
 _CASE_ID = re.compile(rb'^ "id": "(IR-[0-9A-Za-z-]*)",?$', re.MULTILINE)
 _NO_RECORD_BYTE = re.compile(rb"[^\n -~]")
-_MAX_RECORD = 1 << 30
+_MAX_RECORD = 1 << 27
 
 
 def verify_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path | None = None) -> None:
@@ -70,6 +72,8 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
     signature, seals, complete = Signature(), 0, True
     if not sealed:
         check_open_bytes(root, items, found)  # (4)
+        if allowed_signers or tsa_ca:
+            found.bad("there is no seal: nothing that the given anchors could vouch for")
     elif _has_bag(root, found):
         check_manifests(root, items, found)  # (4)
         signature, seals, complete = check_seals(root, case_id, log, found, allowed_signers, tsa_ca)  # (5) (6)

@@ -94,6 +94,6 @@ done
 grep -oE '"(seals|transfers)/[0-9]{4}/[a-z.]+":"[0-9a-f]{64}"' custody.jsonl | sed 's|"\(.*\)":"\(.*\)"|\2  \1|' | sort -u >"$tmp/want"; check "$tmp/want"
 find seals transfers -type f 2>/dev/null | sort >"$tmp/present"; cut -c67- "$tmp/want" | sort -u | comm -13 - "$tmp/present" >"$tmp/extra"
 each "$tmp/extra" ' is not in the custody log'
-[ $failed = 1 ] && exit 3
+[ $failed = 1 ] && exit 3; [ $count -le $((upto + 1)) ] || echo "note: entries after the last seal, chained but not signed: $((count - upto - 1))"
 grep -qx 'state: complete' "$seal" || { echo "intact but incomplete: acts without an end were sealed; signer $key"; exit 1; }
 if [ -n "$signers" ]; then say "verified: $number seals, signer $who $key, $stamp"; else say "intact, signer unknown: $key, $stamp"; fi
