@@ -28,18 +28,23 @@ _HELP = """Render the evidence report of CASE. No engine is asked; the same case
 
 @click.command(help=_HELP)
 @click.argument("case", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="html", show_default=True)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="[default: as in the playbook]")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File, instead of CASE/report/.")
-@click.option("--lang", default="en", show_default=True, help="Language of the HTML page.")
+@click.option("--lang", help="Language of the HTML page [default: as in the playbook, else en].")
 @click.option("--templates", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your own templates.")
 @json_option
-def command(case: Path, form: str, output: Path | None, as_json: bool, **choices: Any) -> None:  # noqa: ANN401 - click's options
+def command(case: Path, form: str | None, output: Path | None, as_json: bool, **choices: Any) -> None:  # noqa: ANN401 - click's options
     """Render, write, and put the digest on record."""
     from forensics.analyze import read_or_analyze  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.cli.default_step import read_default_step  # noqa: PLC0415 - as above
     from forensics.report.publish import publish  # noqa: PLC0415 - as above
 
+    step = read_default_step("report.render", str(case))
+    form = form or str(step.arguments.get("format", "html"))
+    choices["lang"] = choices["lang"] or str(step.arguments.get("lang", "en"))
     to_stdout = form == "json" and output is None
     with _open(case, output) as opened:
+        step.authorize(opened)
         done = publish(opened, read_or_analyze(opened), form, output=output, to_stdout=to_stdout, **choices)
     if to_stdout:
         click.echo(done.content, nl=False)
