@@ -110,6 +110,15 @@ class BlockSource:
             parts.append(part)
         return b"".join(parts)
 
+    def take_buffered(self, size: int) -> bytes | None:
+        """Return exactly *size* bytes if they were read from the stream already, else None."""
+        position = self._position
+        end = position + size
+        if end > self._end:
+            return None
+        self._position = end
+        return self._buffer[position:end]
+
     def take_some(self, size: int) -> bytes:
         """Return between 1 and *size* bytes; ``b""`` only at the end of the stream."""
         if self._position == self._end and not self._fill():
@@ -133,6 +142,9 @@ class BlockSource:
 
     def skip(self, size: int) -> int:
         """Skip *size* bytes and return how many were there."""
+        if size <= self._end - self._position:
+            self._position += size
+            return size
         skipped = min(size, self._end - self._position)
         self._position += skipped
         if size - skipped > CHUNK_BYTES and isinstance(self._stream, SeekableStream):
@@ -162,13 +174,12 @@ class MemberContent:
     After that, ``complete`` tells whether every byte that the header promised was there.
     """
 
-    __slots__ = ("_padding", "_remaining", "_source", "partial", "stored_bytes", "truncated")
+    __slots__ = ("_remaining", "_source", "partial", "stored_bytes", "truncated")
 
     def __init__(self, source: BlockSource | None, stored_bytes: int) -> None:
         self._source = source
         self.stored_bytes = stored_bytes
         self._remaining = stored_bytes
-        self._padding = -stored_bytes % BLOCK
         self.truncated = False
         self.partial = False
 
@@ -189,19 +200,24 @@ class MemberContent:
         self._remaining -= len(chunk)
         if not chunk:
             self.truncated = True
-            self._remaining = self._padding = 0
+            self._remaining = 0
         return chunk
+
+    def take_whole(self) -> bytes | None:
+        """Return all bytes if they are at hand already, None if they must be iterated over."""
+        whole = self._source.take_buffered(self._remaining) if self._source else b""
+        if whole is not None:
+            self._remaining = 0
+        return whole
 
     def finish(self) -> None:
         """Skip what was not read, so that the source stands at the next header."""
-        if self._source is None:
+        if self._source is None or self.truncated:
             return
-        if self._remaining and self._source.skip(self._remaining) < self._remaining:
+        missing = self._remaining
+        if self._source.skip(missing - self.stored_bytes % -BLOCK) < missing:
             self.truncated = True
-            self._padding = 0
         self._remaining = 0
-        self._source.skip(self._padding)
-        self._padding = 0
 
 
 EMPTY = MemberContent(None, 0)
@@ -219,11 +235,15 @@ class DistrustedContent(MemberContent):
             block = source.peek_block()
             if not block or (len(block) == BLOCK and is_plausible_header(block)):
                 self.truncated = True
-                self._remaining = self._padding = 0
+                self._remaining = 0
                 return
             chunk = source.take(min(self._remaining, len(block)))
             self._remaining -= len(chunk)
             yield chunk
+
+    def take_whole(self) -> bytes | None:
+        """Return None: where it ends must be found out."""
+        return None
 
     def finish(self) -> None:
         """Skip what was not read, up to the next sound header."""
@@ -243,6 +263,10 @@ class SparseContent(MemberContent):
         super().__init__(source, stored_bytes)
         self._segments = segments
         self._real_size = real_size
+
+    def take_whole(self) -> bytes | None:
+        """Return None: there are holes to fill."""
+        return None
 
     def __iter__(self) -> Iterator[bytes]:
         position = 0

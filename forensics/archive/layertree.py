@@ -15,6 +15,7 @@ from forensics.archive.nouns import Layer
 from forensics.model import EntryType, FileEntry
 
 _NEVER = 1 << 62
+_NEW = tuple.__new__
 MAX_IMPLIED = 1_000_000
 """Folders that one layer may imply; a short archive could otherwise imply a thousand for each of its members."""
 _IMPLIED_FOLDER = pack(FileEntry(b"", EntryType.DIRECTORY, 0o755, 0, 0, 0, 0))
@@ -72,14 +73,22 @@ class LayerTree:
         stack = [_Frame(b"", 0)]
         self.implied = 0
         for key, group in self._table.groups():
-            while not key.startswith(stack[-1].prefix):
+            while not key.startswith(stack[-1][0]):
                 stack.pop()
-            row, dead_before = self._settle(list(group), stack[-1].dead_before, shadowed)
-            if row is not None:
-                yield from self._imply(key, stack)
-                yield row
-            if key and (row is None or row.packed):
-                stack.append(_Frame(key + b"\0", dead_before))
+            prefix, dead_before = stack[-1]
+            row, others = next(group), list(group)
+            settled: Row | None = row
+            _, sequence, flags, _, packed = row
+            if not others and packed and not flags and sequence > dead_before:
+                dead_before = dead_before if is_directory(row) else _NEVER
+            else:
+                settled, dead_before = self._settle([row, *others], dead_before, shadowed)
+            if settled is not None:
+                if key.find(0, len(prefix)) >= 0:
+                    yield from self._imply(key, stack)
+                yield settled
+            if key and (settled is None or settled.packed):
+                stack.append(_NEW(_Frame, (key + b"\0", dead_before)))
 
     def _imply(self, key: bytes, stack: list[_Frame]) -> Iterator[Row]:
         """Yield the folders above *key* that the layer does not list."""

@@ -51,6 +51,7 @@ class _Frame(NamedTuple):
 
 
 _NO_CUTS: frozenset[int] = frozenset()
+_NEW = tuple.__new__
 
 
 def resolve_links(trees: list[LayerTree], dangling: Callable[[int, bytes], None]) -> None:
@@ -67,14 +68,16 @@ def resolve_links(trees: list[LayerTree], dangling: Callable[[int, bytes], None]
 def replay(trees: list[LayerTree], shadowed: Callable[[Row], None] | None = None) -> Iterator[PathHistory]:
     """Yield the history of each path, in order."""
     stack = [_Frame(b"", _NO_CUTS)]
+    cut_by: dict[int, frozenset[int]] = {}
     for key, rows in _group(trees, shadowed):
-        while not key.startswith(stack[-1].prefix):
+        while not key.startswith(stack[-1][0]):
             stack.pop()
-        cuts = stack[-1].cuts
+        cuts = stack[-1][1]
         row = rows[0]
-        if len(rows) == 1 and not cuts and not row.flags & ~IMPLIED and row.packed:
-            yield PathHistory(row, (LayerChange(row.layer, None, row),), ())
-            own = _NO_CUTS if is_directory(row) else frozenset((row.layer,))
+        _, _, flags, layer, packed = row
+        if len(rows) == 1 and not cuts and not flags & ~IMPLIED and packed:
+            yield _NEW(PathHistory, (row, (_NEW(LayerChange, (layer, None, row)),), ()))
+            own = _NO_CUTS if is_directory(row) else cut_by.setdefault(layer, frozenset((layer,)))
         else:
             player = _Player(rows, cuts)
             yield player.play()
@@ -82,7 +85,7 @@ def replay(trees: list[LayerTree], shadowed: Callable[[Row], None] | None = None
         if not key:
             stack[0] = _Frame(b"", own)
         elif own or cuts:
-            stack.append(_Frame(key + b"\0", cuts | own))
+            stack.append(_NEW(_Frame, (key + b"\0", cuts | own if cuts else own)))
 
 
 def _group(trees: list[LayerTree], shadowed: Callable[[Row], None] | None) -> Iterator[tuple[bytes, list[Row]]]:

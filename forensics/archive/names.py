@@ -47,11 +47,23 @@ class NameResolver:
         """Take the function that tells what stands at a path of the layer."""
         self._look_up = look_up
         self._folders = {b""}
+        self.prefixes: dict[bytes, bytes] = {}
+        """Folders as members name them, with the prefix of the path that they stand for; no link is in the way."""
 
     def note_entry(self, path: bytes, kind: EntryType) -> None:
         """Learn that *path* now is a *kind*."""
-        if kind is not EntryType.DIRECTORY and path in self._folders:
-            self._folders = {b""}
+        if path in self._folders and kind is not EntryType.DIRECTORY:
+            self._forget()
+
+    def note_prefix(self, name: bytes, path: bytes) -> None:
+        """Learn that the member *name* stands at *path*, so that others in its folder need not be looked at again."""
+        raw, prefix = name[: name.rfind(b"/") + 1], path[: path.rfind(b"/") + 1]
+        if prefix[:-1] in self._folders and raw in {prefix, b"./" + prefix}:
+            self.prefixes[raw] = prefix
+
+    def _forget(self) -> None:
+        self._folders = {b""}
+        self.prefixes.clear()
 
     def resolve(self, path: bytes) -> bytes | None:
         """Return *path* with links among its folders replaced; None if a folder is a file or links run in a circle."""
@@ -88,7 +100,7 @@ class NameResolver:
 
     def _remember(self, folder: bytes) -> None:
         if len(self._folders) > _MAX_KNOWN:
-            self._folders = {b""}
+            self._forget()
         self._folders.add(folder)
 
 

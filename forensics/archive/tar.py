@@ -35,6 +35,7 @@ from forensics.archive.members import (
     override_member,
 )
 from forensics.archive.pax import NO_OVERRIDES, parse_overrides, parse_records
+from forensics.archive.plain import make_plain_member
 from forensics.archive.sparse import SparseMap, check_map, parse_old_gnu, parse_pax
 from forensics.text import show
 
@@ -84,33 +85,31 @@ class _TarReader:
         self._extensions = NO_EXTENSIONS
 
     def read(self) -> Iterator[tuple[TarMember, MemberContent]]:
-        count = 0
-        for offset, block in self._header_blocks():
-            if block[_TYPE] in _EXTENSIONS:
+        source = self._source
+        left = self._limits.max_entries
+        for offset, block, plain in self._header_blocks():
+            if plain is None and block[_TYPE] in _EXTENSIONS:
                 self._read_extension(parse_header(block), offset)
                 continue
-            count += 1
-            if count > self._limits.max_entries:
+            if left <= 0:
                 self._complain("too-many-entries", f"more than {self._limits.max_entries} members", offset)
-                while self._source.take_some(MIB):
+                while source.take_some(MIB):
                     pass
                 return
-            header = parse_header(block)
-            if self._extensions is NO_EXTENSIONS and not (
-                header.size < 0 or header.bad_fields or self._distrusted or header.typeflag == b"S"
-            ):
-                member = make_member(header, offset, self._hidden_by, self._report)
-                content = MemberContent(self._source, member.size_bytes) if member.size_bytes else EMPTY
+            left -= 1
+            if plain is not None:
+                member = plain
+                content = MemberContent(source, size) if (size := plain.size_bytes) else EMPTY
             else:
-                member, content = self._make_extended(header, block, offset)
+                member, content = self._make_unusual(block, offset)
             yield member, content
             if content is not EMPTY:
                 content.finish()
                 if content.truncated:
                     self._complain("truncated-member", "a member ends before its header says", offset, member.name)
 
-    def _header_blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the blocks that are headers, up to the true end of the stream."""
+    def _header_blocks(self) -> Iterator[tuple[int, bytes, TarMember | None]]:
+        """Yield the blocks that are headers, up to the true end of the stream; with the member of an ordinary one."""
         zeros = 0
         source = self._source
         while True:
@@ -125,13 +124,18 @@ class _TarReader:
             if zeros:
                 self._note_zeros(zeros, offset)
                 zeros = 0
+            if self._extensions is NO_EXTENSIONS and not self._searching:
+                plain = make_plain_member(block, offset, self._hidden_by)
+                if plain is not None:
+                    yield offset, block, plain
+                    continue
             if self._searching:
                 if not is_plausible_header(block):
                     continue
                 self._searching = False
             elif not has_valid_checksum(block) and not self._is_distrusted_header(block, offset):
                 continue
-            yield offset, block
+            yield offset, block, None
 
     def _note_zeros(self, zeros: int, offset: int) -> None:
         if zeros >= _END_BLOCKS:
@@ -198,6 +202,16 @@ class _TarReader:
             self._extensions = known._replace(long_link=raw.partition(b"\0")[0])
         if repeated:
             self._complain("repeated-extension", "two extended headers of one kind for one member", offset)
+
+    def _make_unusual(self, block: bytes, offset: int) -> tuple[TarMember, MemberContent]:
+        """Make a member the long way."""
+        header = parse_header(block)
+        if self._extensions is not NO_EXTENSIONS or header.size < 0 or header.bad_fields or self._distrusted:
+            return self._make_extended(header, block, offset)
+        if header.typeflag == b"S":
+            return self._make_extended(header, block, offset)
+        member = make_member(header, offset, self._hidden_by, self._report)
+        return member, MemberContent(self._source, member.size_bytes) if member.size_bytes else EMPTY
 
     def _make_extended(self, header: RawHeader, block: bytes, offset: int) -> tuple[TarMember, MemberContent]:
         """Make a member of everything that may describe it: extensions, a sparse map, wrong fields."""

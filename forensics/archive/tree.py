@@ -6,11 +6,12 @@ is ever written to where an archive says.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from forensics.archive.compare import iterate_changes
 from forensics.archive.image import Image, ImageSource, Layer, LayerStream
-from forensics.archive.index import Row, Table, Workspace, make_key, unpack
+from forensics.archive.index import Row, Table, Workspace, make_key, make_row, unpack
 from forensics.archive.layerbuilder import LayerBuilder
 from forensics.archive.layertree import MAX_IMPLIED, HiddenFile, LayerTree
 from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, AnomalyLog, Limits
@@ -132,14 +133,21 @@ class _Merger:
 
     def merge(self) -> Tree:
         resolve_links(self._trees, self._note_dangling)
+        added: Counter[int] = Counter()
         for history in replay(self._trees, self._note_shadowed):
-            if history.final is not None:
-                final = history.final
-                self._table.append(Row(final.key, 0, 0, final.layer, final.packed))
+            final = history.final
+            if final is not None:
+                key, sequence, flags, layer, packed = final
+                self._table.append(make_row(key, 0, 0, layer, packed) if sequence or flags else final)
             for change in history.changes:
-                self._counts[change.layer][change.kind] += 1
+                if change.before is None:
+                    added[change.layer] += 1
+                else:
+                    self._counts[change.layer][change.kind] += 1
             for row, layer in history.deleted:
                 self._recover(unpack(row), layer)
+        for index, count in added.items():
+            self._counts[index][ChangeKind.ADDED] = count
         self._table.freeze()
         for item in self._trees:
             if item.implied >= MAX_IMPLIED:

@@ -58,12 +58,20 @@ Visitor = Callable[[FileEntry, Content], None]
 """Called with each distinct content of an image, and the first entry that has it."""
 
 
-def hash_content(content: MemberContent) -> str:
+def digest_content(content: MemberContent) -> bytes:
     """Read *content* and return its SHA-256."""
+    whole = content.take_whole()
+    if whole is not None:
+        return hashlib.sha256(whole).digest()
     digest = hashlib.sha256()
     for chunk in content:
         digest.update(chunk)
-    return digest.hexdigest()
+    return digest.digest()
+
+
+def hash_content(content: MemberContent) -> str:
+    """Read *content* and return its SHA-256 in hexadecimal digits."""
+    return digest_content(content).hex()
 
 
 def spool_content(content: MemberContent, memory_bytes: int) -> Content:

@@ -9,16 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from assets.hostile import ARCHIVES, LAYERS, STREAMS
+from assets.hostile import ARCHIVES, LAYERS, STREAMS, header
 from assets.images import docker_parts, pack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forensics.archive.compression import decompress
-from forensics.archive.headers import has_valid_checksum, parse_number
+from forensics.archive.headers import has_valid_checksum, parse_header, parse_number
 from forensics.archive.image import open_image
 from forensics.archive.limits import MIB, Limits, ignore
+from forensics.archive.members import make_member
 from forensics.archive.names import normalize
+from forensics.archive.plain import make_plain_member
 from forensics.archive.tar import read_tar
 from forensics.archive.tree import merge, read_layers
 from forensics.archive.whiteout import classify
@@ -105,6 +107,33 @@ def test_the_fast_checksum_is_the_slow_one(block: bytes) -> None:
         assert not has_valid_checksum(wrong) or summed != total ^ 1
         aliased = candidate[:148] + b"%07o\0" % (total + 65521) + candidate[156:]
         assert not has_valid_checksum(aliased)
+
+
+def fit_checksum(block: bytes) -> bytes:
+    """Return the block with a right checksum."""
+    total = sum(block[:148]) + 8 * 32 + sum(block[156:])
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+@QUICK
+@given(
+    st.sampled_from([header(b"usr/bin/x", 77, kind) for kind in (b"0", b"2", b"5", b"1", b"\0")]),
+    st.lists(st.tuples(st.integers(0, 511), st.sampled_from(b"\0 01789/.u\x80\xff")), max_size=5),
+    st.booleans(),
+)
+def test_the_short_way_is_the_long_way(raw: bytes, changes: list[tuple[int, int]], fit: bool) -> None:
+    block = bytearray(raw)
+    for place, value in changes:
+        block[place] = value
+    changed = fit_checksum(bytes(block)) if fit else bytes(block)
+    short = make_plain_member(changed, 512, "")
+    if short is not None:
+        assert has_valid_checksum(changed)
+        complaints: list[object] = []
+        assert short == make_member(parse_header(changed), 512, "", complaints.append)
+        assert (complaints, parse_header(changed).bad_fields) == ([], ())
+    elif not changes and raw[156:157] == b"0":
+        raise AssertionError("an ordinary header went the long way")
 
 
 @QUICK
