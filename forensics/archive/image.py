@@ -21,7 +21,7 @@ from forensics.archive.content import CHUNK_BYTES, MemberContent, write_sparse
 from forensics.archive.directory import walk_directory
 from forensics.archive.dockerarchive import is_manifest, read_docker_archive
 from forensics.archive.layerstream import LayerStream, peek
-from forensics.archive.limits import DEFAULT_LIMITS, Anomaly, AnomalyLog, Limits, Report, ignore
+from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report, ignore, read_limits
 from forensics.archive.members import TarMember
 from forensics.archive.nouns import HistoryLine, Image, Layer
 from forensics.archive.oci import read_document, read_oci
@@ -138,17 +138,17 @@ def _fits(image: Image, tag: str | None, platform: str | None) -> bool:
 
 
 def open_image(
-    path: Path, *, tag: str | None = None, platform: str | None = None, limits: Limits = DEFAULT_LIMITS
+    path: Path, *, tag: str | None = None, platform: str | None = None, limits: Limits | None = None
 ) -> ImageSource:
     """Open an image file, an OCI layout or docker-archive directory, a plain directory, or ``-`` (standard input).
 
-    With *tag* or *platform*, ``images`` holds only those that fit.
+    With *tag* or *platform*, ``images`` holds only those that fit. The caps are those of the environment by default.
 
     Raises:
         ArchiveError: nothing in it can be read as an image or a file system.
-        UsageError: it does not exist, or no image fits *tag* and *platform*.
+        UsageError: it does not exist, no image fits *tag* and *platform*, or the environment sets no such cap.
     """
-    source = ImageSource(path, limits)
+    source = ImageSource(path, limits or read_limits())
     try:
         _open(source)
         if tag is not None or platform is not None:

@@ -29,6 +29,8 @@ from forensics.archive.whiteout import (
     PLINK_FOLDER,
     Mark,
     classify,
+    has_overlay_marks,
+    is_overlay_mark,
     is_overlay_opaque,
     is_overlay_whiteout,
 )
@@ -58,10 +60,15 @@ class LayerBuilder:
         self._visit = visit
         self._sequence = 0
         self._plinks: dict[bytes, bytes] = {}
+        self._marked_folders: set[bytes] = set()
+        self._marks: list[tuple[bytes, bytes]] = []
         self._names = NameResolver(self._look_up)
 
     def finish(self) -> LayerTree:
         """Return the tree."""
+        for path, packed in self._marks:
+            marked = path.rpartition(b"/")[0] in self._marked_folders
+            self._append(path, WHITEOUT if marked else 0, b"" if marked else packed)
         self._table.freeze()
         self._tree.members = self._sequence
         return self._tree
@@ -143,8 +150,18 @@ class LayerBuilder:
             self._names.note_entry(resolved, entry.type)
             if resolved == path:
                 self._names.note_prefix(member.name, path)
-            flags = OPAQUE if self._layer.whiteouts and is_overlay_opaque(member) else 0
-            self._append(resolved, flags, pack(entry))
+            flags = self._note_overlay_marks(member, resolved, entry) if shown is not member else 0
+            if flags is not None:
+                self._append(resolved, flags, pack(entry))
+
+    def _note_overlay_marks(self, member: TarMember, path: bytes, entry: FileEntry) -> int | None:
+        """Return the flags of a folder with overlayfs' own marks; None for what is or may be a whiteout."""
+        if has_overlay_marks(member) and len(self._marked_folders) < _MAX_LINKS:
+            self._marked_folders.add(path)
+        elif is_overlay_mark(member) and len(self._marks) < _MAX_LINKS:
+            self._marks.append((path, pack(entry)))
+            return None
+        return OPAQUE if is_overlay_opaque(member) else 0
 
     def _hide_overlay_marks(self, member: TarMember) -> TarMember:
         """Leave out the attributes that overlayfs keeps for itself and never shows."""

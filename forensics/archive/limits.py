@@ -1,13 +1,19 @@
 """What the readers allow, and what they saw that was wrong.
 
-Every cap is a setting with a sane default; hitting one is an :class:`Anomaly`, never a silent stop. Reads nothing.
+Every cap is a setting with a sane default (``IR_LIMIT_MAX_ENTRIES=20M``); hitting one is an :class:`Anomaly`, never a
+silent stop. Reads nothing but the environment.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+
+from forensics.errors import UsageError
+from forensics.text import show
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -58,6 +64,29 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+_PREFIX = "IR_LIMIT_"
+_UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB}
+_VALUE = re.compile(r"(\d{1,15})([KMGT]?)\Z")
+
+
+def read_limits(environment: Mapping[str, str] = os.environ) -> Limits:
+    """Return the caps, as variables such as ``IR_LIMIT_MAX_EXTRACT_BYTES=2T`` set them (K, M, G, T are powers of 1024).
+
+    Raises:
+        UsageError: a variable names no cap, or its value is no number.
+    """
+    chosen: dict[str, int] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(_PREFIX):
+            continue
+        name, match = variable.removeprefix(_PREFIX).lower(), _VALUE.match(value.upper())
+        if name not in Limits.__slots__:
+            known = ", ".join(_PREFIX + item.upper() for item in Limits.__slots__)
+            raise UsageError(f"{show(variable, 80)} names no limit", hint=f"there are {known}")
+        if match is None:
+            raise UsageError(f"{variable} is no number", hint="write for example 500, 64K, 20M or 2T")
+        chosen[name] = int(match[1]) * _UNITS[match[2]]
+    return replace(DEFAULT_LIMITS, **chosen)
 
 
 @dataclass(frozen=True, slots=True)

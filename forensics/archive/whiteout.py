@@ -51,6 +51,22 @@ def is_overlay_whiteout(member: TarMember) -> bool:
 
 def is_overlay_opaque(member: TarMember) -> bool:
     """Tell whether a directory carries overlayfs' opaque mark."""
-    return member.type is EntryType.DIRECTORY and any(
-        name in {b"trusted.overlay.opaque", b"user.overlay.opaque"} and value == b"y" for name, value in member.xattrs
-    )
+    return member.type is EntryType.DIRECTORY and _has(member, b"opaque", b"y")
+
+
+def is_overlay_mark(member: TarMember) -> bool:
+    """Tell whether a file may be a whiteout in the form of an attribute (kernel 6.7): empty, with overlay.whiteout.
+
+    It is one only in a folder of its layer that :func:`has_overlay_marks`.
+    """
+    return member.type is EntryType.FILE and not member.size_bytes and _has(member, b"whiteout")
+
+
+def has_overlay_marks(member: TarMember) -> bool:
+    """Tell whether a directory says that files in it may be whiteouts (overlay.opaque is ``x``)."""
+    return member.type is EntryType.DIRECTORY and _has(member, b"opaque", b"x")
+
+
+def _has(member: TarMember, name: bytes, value: bytes | None = None) -> bool:
+    names = [prefix + name for prefix in OVERLAY_XATTRS]
+    return any(key in names and value in {None, found} for key, found in member.xattrs)

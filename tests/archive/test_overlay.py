@@ -182,3 +182,24 @@ def test_random_stacks_look_as_the_kernel_shows_them(
     assert found == expected
     for path in found:
         assert tree.get(path) is not None
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_whiteouts_in_the_form_of_attributes(workplace: Path, native: bool) -> None:
+    """Kernel 6.7 and later; an empty file with the attribute is a whiteout in a folder that says so, and only there."""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 8):
+        pytest.skip("this kernel knows no such whiteouts")
+    mark = Node("file", xattrs=(("trusted.overlay.whiteout", b"y"),))
+    lower = {path: Node("file", b"lower") for path in (b"d/x", b"d/y", b"e/x", b"d/full")}
+    upper = {
+        b"d": Node("dir", mode=0o755, xattrs=(("trusted.overlay.opaque", b"x"),)),
+        b"d/x": mark,
+        b"d/full": Node("file", b"not empty", xattrs=mark.xattrs),
+        b"e/z": Node("file", b"z"),
+    }
+    expected, tree, _ = mount_and_read(workplace, [lower, upper], native, 1)
+    assert {entry.path: describe_entry(entry) for entry in tree.entries()} == expected
+    assert tree.get(b"d/x") is None
+    assert tree.get(b"d/full") is not None
+    [recovered] = [item for item in tree.recovered if item.entry.path == b"d/x"]
+    assert recovered.deleted_in_layer == 1

@@ -132,7 +132,7 @@ def _describe(
     if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
         for key in os.listxattr(path):
             value = os.getxattr(path, key)
-            if key == "trusted.overlay.opaque" and not native_marks:
+            if (key, value) == ("trusted.overlay.opaque", b"y") and not native_marks:
                 extra.append((tarfile.TarInfo(os.path.join(name, ".wh..wh..opq")), b""))
             else:
                 info.pax_headers[f"SCHILY.xattr.{key}"] = value.decode("utf-8", "surrogateescape")
