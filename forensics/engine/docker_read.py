@@ -102,12 +102,12 @@ class DockerReader:
             ContainerNotFoundError: there is none.
         """
         if not _REF.fullmatch(container_id):
-            raise ContainerNotFoundError(f"{show(container_id)!r} is no container name or id", hint="see 'ir ps --all'")
+            raise ContainerNotFoundError(f"'{show(container_id)}' is no container name or id", hint="see 'ir ps --all'")
         try:
             return parse_container(self._object(f"/containers/{container_id}/json"))
         except EngineAnswerError as error:
             if error.status == _GONE:
-                raise ContainerNotFoundError(f"there is no container {show(container_id)!r}") from error
+                raise ContainerNotFoundError(f"there is no container '{show(container_id)}'") from error
             raise
 
     def find_container(self, ref: str) -> Container:
@@ -134,12 +134,12 @@ class DockerReader:
         fitting = [f"{name} ({identity[:12]})" for identity, name in known if identity.startswith(ref)]
         if len(fitting) > 1:
             raise AmbiguousContainerError(
-                f"the id {show(ref)!r} fits {len(fitting)} containers",
+                f"the id '{show(ref)}' fits {len(fitting)} containers",
                 hint=f"give more digits: {show(', '.join(fitting[:_NAMED_AT_MOST]))}",
             )
         close = difflib.get_close_matches(ref, [name for _, name in known], _NAMED_AT_MOST, 0.5)
         hint = f"did you mean {show(', '.join(close))}?" if close else "see 'ir ps --all'"
-        raise ContainerNotFoundError(f"there is no container {show(ref)!r}", hint=hint)
+        raise ContainerNotFoundError(f"there is no container '{show(ref)}'", hint=hint)
 
     def _names(self) -> list[tuple[str, str]]:
         entries = self._list("/containers/json", {"all": "1"})

@@ -151,6 +151,16 @@ class Transport:
             ) from error
 
 
+def _check_form(address: Address) -> None:
+    try:
+        _ = urllib.parse.urlsplit(address.url).port
+    except ValueError as error:
+        raise EngineUnavailableError(
+            f"the engine address '{show(address.url)}' from {address.origin} cannot be read ({error})",
+            hint="use unix:///path, tcp://host:port or ssh://user@host",
+        ) from error
+
+
 def open_transport(address: Address) -> Transport:
     """Connect and negotiate.
 
@@ -158,6 +168,7 @@ def open_transport(address: Address) -> Transport:
         EngineUnavailableError: a sentence for each of no socket, refused, no permission, not an engine, time-out, TLS.
     """
     check_unix_socket(address)
+    _check_form(address)
     tunnel = SshTunnel(address.url) if address.url.startswith("ssh://") else None
     url = tunnel.open() if tunnel else address.url
     try:

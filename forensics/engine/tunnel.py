@@ -91,7 +91,7 @@ def ssh_arguments(url: str) -> list[str]:
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
     if not host or host.startswith("-") or (parts.username or "").startswith("-"):
-        raise EngineUnavailableError(f"the engine address {show(url)!r} names no host", hint="use ssh://user@host")
+        raise EngineUnavailableError(f"the engine address '{show(url)}' names no host", hint="use ssh://user@host")
     user = ["-l", parts.username] if parts.username else []
     port = ["-p", str(parts.port)] if parts.port else []
     return ["ssh", *_SSH_OPTIONS, *user, *port, "--", host, "docker", "system", "dial-stdio"]

@@ -22,6 +22,7 @@ from forensics.text import from_bytes, show
 
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 _NOT_FOUND = 404
+_REDIRECT = 300
 _ERROR = 400
 _SUGGESTIONS = 3
 
@@ -67,7 +68,7 @@ class WireEngine:
             AmbiguousContainerError: an id prefix that fits several.
         """
         answer = self._request("GET", f"/containers/{_quote(ref)}/json") if ref else Answer(_NOT_FOUND, b"{}", {})
-        if answer.status >= _ERROR:
+        if answer.status >= _REDIRECT:  # Go's router redirects what holds "//" or "..": that is no container's name
             self._explain_missing(ref, answer)
         return parse_container(_as_object(_decode(answer.body)))
 
@@ -146,9 +147,9 @@ class WireEngine:
         fitting = [container for container in known if ref and container.id.startswith(ref)]
         if len(fitting) > 1:
             names = ", ".join(f"{show(container.name)} ({container.short_id})" for container in fitting)
-            raise AmbiguousContainerError(f"{show(ref)!r} fits several containers: {names}", hint="use the full name")
+            raise AmbiguousContainerError(f"'{show(ref)}' fits several containers: {names}", hint="use the full name")
         if answer.status == _NOT_FOUND or not fitting:
-            raise ContainerNotFoundError(f"no container is called {show(ref)!r}", hint=_suggest(ref, known))
+            raise ContainerNotFoundError(f"no container is called '{show(ref)}'", hint=_suggest(ref, known))
         raise EngineAnswerError(f"the engine refused: {_message(answer)}", status=answer.status)
 
 
@@ -209,7 +210,7 @@ def _suggest(ref: str, known: tuple[Container, ...]) -> str:
     import difflib  # noqa: PLC0415 - only when a name was mistyped
 
     close = difflib.get_close_matches(ref, [container.name for container in known], n=_SUGGESTIONS, cutoff=0.5)
-    return f"did you mean {' or '.join(map(show, close))}?" if close else "'docker ps --all' lists the containers"
+    return f"did you mean {' or '.join(map(show, close))}?" if close else "'ir ps --all' lists them"
 
 
 def _quote(ref: str) -> str:
