@@ -21,6 +21,7 @@ class ActionKind(enum.StrEnum):
     FREEZE = "freeze"
     RESTART_POLICY = "restart-policy"
     FILTER = "filter"
+    BLOCK_ADDRESS = "block-address"
     DISCONNECT = "disconnect"
     REMOVE_INTERFACE = "remove-interface"
     LOWER_INTERFACE = "lower-interface"

@@ -121,6 +121,24 @@ def _unfilter(action: Action, _: ContainmentEngine, __: Container, footprint: Fo
     return ""
 
 
+def _block(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    return _on_own_namespaces(footprint, lambda netlink: netlink.block_address(str(action.parameters["address"])))
+
+
+def _unblock(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
+    return _on_own_namespaces(footprint, lambda netlink: netlink.unblock_address(str(action.parameters["address"])))
+
+
+def _on_own_namespaces(footprint: Footprint, change: Callable[[Netlink], None]) -> str:
+    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only where an address is blocked
+
+    own = [use for use in footprint.namespaces if use.is_exclusive]
+    for use in own:
+        with Namespace(use.path) as namespace:
+            change(namespace.netlink)
+    return "" if own else "it has no network namespace of its own any more"
+
+
 def _disconnect(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
     attachment = parse_recorded_attachment(action.parameters["attachment"])
     try:
@@ -189,6 +207,7 @@ _APPLY = {
     ActionKind.FREEZE: _freeze,
     ActionKind.RESTART_POLICY: _drop_restart_policy,
     ActionKind.FILTER: _filter,
+    ActionKind.BLOCK_ADDRESS: _block,
     ActionKind.DISCONNECT: _disconnect,
     ActionKind.REMOVE_INTERFACE: _remove_interface,
     ActionKind.LOWER_INTERFACE: _lower_interface,
@@ -198,6 +217,7 @@ _UNDO = {
     ActionKind.FREEZE: _unfreeze,
     ActionKind.RESTART_POLICY: _restore_restart_policy,
     ActionKind.FILTER: _unfilter,
+    ActionKind.BLOCK_ADDRESS: _unblock,
     ActionKind.DISCONNECT: _connect,
     ActionKind.LOWER_INTERFACE: _raise_interface,
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from forensics.containment.actions import Action, ActionKind, IsolationOptions, Plan, parse_recorded_attachment
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
-from forensics.containment.plan import Scene, number_actions, plan_leftovers
+from forensics.containment.plan import Scene, number_actions, plan_block, plan_leftovers
 from forensics.containment.probe import EchoProbe
 from forensics.containment.prove import Observation, Probes, Proof, prove
 from forensics.containment.scene import capture, find_engine_namespace, look
@@ -99,6 +99,8 @@ class Cutting:
 
     def _plan_rest(self, after: Scene) -> Iterator[Action]:
         yield from plan_leftovers(after, self._known_attachments())
+        if after.container.status != "paused":
+            yield from map(plan_block, after.services)
         held = any(snapshot.established for _, snapshot in after.own)
         tried = any(done.action.kind is ActionKind.DESTROY_SOCKETS for done in self.performed)
         if held and not tried and after.container.status != "paused":

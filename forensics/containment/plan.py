@@ -21,17 +21,22 @@ _ORCHESTRATORS = (
     ("io.kubernetes.pod.name", "Kubernetes pod", "kubectl label pod {} quarantine=true --overwrite"),
     ("com.docker.compose.project", "compose project", "docker compose -p {} stop"),
 )
+_RESOLVER = "127.0.0.11"
+"""Where Docker's resolver answers on every network but the default bridge (libnetwork, resolver.go)."""
 _ENGINE_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock", "crio.sock")
 _REMOVABLE = frozenset({"veth", "macvlan", "ipvlan"})
 
 
 class Scene(NamedTuple):
-    """What the host and the engine say of the container before anything is changed."""
+    """What the host and the engine say of the container; ``services`` are addresses within its own namespace where a
+    process from outside answers, and may carry on what it is told.
+    """
 
     container: Container
     footprint: Footprint
     snapshots: tuple[tuple[NamespaceUse, Snapshot], ...] = ()
     sharing: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
 
     @property
     def own(self) -> tuple[tuple[NamespaceUse, Snapshot], ...]:
@@ -55,7 +60,12 @@ def plan_isolation(scene: Scene, options: IsolationOptions) -> Plan:
     Raises:
         RefusedError: it cannot be cut without cutting others, and nobody agreed to that.
     """
-    actions = [*_guard(scene.container, options), *_plan_filter(scene, options), *_plan_disconnects(scene, options)]
+    actions = [
+        *_guard(scene.container, options),
+        *_plan_filter(scene, options),
+        *_plan_blocks(scene, options),
+        *_plan_disconnects(scene, options),
+    ]
     container = scene.container
     return Plan(container.id, container.name, number_actions(actions), tuple(_warn(scene, options)))
 
@@ -140,6 +150,28 @@ def _plan_filter(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
     )
 
 
+def _plan_blocks(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
+    """Docker's resolver asks the engine's own name servers, whether the container has a network or not."""
+    container = scene.container
+    named = any(item.name not in _WITHOUT_RESOLVER for item in container.networks)
+    runs_on = container.is_running and container.status != "paused" and not options.freeze
+    if runs_on and scene.footprint.is_visible and not scene.shares_network:
+        addresses = {*scene.services, *([_RESOLVER] if named else [])}
+        yield from map(plan_block, sorted(addresses))
+
+
+def plan_block(address: str) -> Action:
+    """Return what keeps the container from a service of an outside process within its own namespace."""
+    return Action(
+        "",
+        ActionKind.BLOCK_ADDRESS,
+        effect=f"let no packet go to {address}, where the engine's resolver answers and asks name servers outside",
+        inverse=f"let packets go to {address} again",
+        precondition="the network namespace is the container's own",
+        parameters={"address": address},
+    )
+
+
 def _plan_disconnects(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
     if scene.sharing and not options.cut_sharing:
         return
@@ -206,7 +238,8 @@ def _warn(scene: Scene, options: IsolationOptions) -> Iterator[str]:
     for mount in container.mounts:
         if mount.source.endswith(_ENGINE_SOCKETS) and not frozen:
             yield f"it holds the engine's own socket {show(mount.source)}, which no network cut closes; freeze it"
-    if not frozen and any(item.name not in _WITHOUT_RESOLVER for item in container.networks):
+    named = any(item.name not in _WITHOUT_RESOLVER for item in container.networks)
+    if not frozen and named and not scene.footprint.is_visible:
         yield "the engine's resolver (127.0.0.11) still answers a running container and may ask outside; freeze it"
     if scene.footprint.outsiders:
         pids = ", ".join(map(str, scene.footprint.outsiders))

@@ -9,6 +9,8 @@ import json
 import os
 from pathlib import Path
 
+from forensics.evidence.state import state_dir
+
 _ID_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -57,9 +59,4 @@ def _pointer(container_id: str) -> Path:
 
 
 def _folder() -> Path:
-    configured = os.environ.get("IR_STATE_DIR")
-    if configured:
-        return Path(configured) / "containments"
-    if os.geteuid() == 0:
-        return Path("/var/lib/ir/containments")
-    return Path("~/.local/state/ir/containments").expanduser()
+    return state_dir() / "containments"

@@ -71,6 +71,8 @@ def _find_reasons(seen: Observation) -> Iterator[str]:
                 yield f"the engine still lists network {show(attachment.name)}"
     for use, snapshot in after.own:
         yield from _check_own(use, snapshot, frozen=frozen, can_raise=after.footprint.can_change_network)
+    if container.is_running and not frozen:
+        yield from _check_services(seen)
     if after.shares_network and container.is_running:  # (6)
         yield from _check_shared(seen, frozen=frozen)
     for address in seen.probes.after:  # (7)
@@ -93,6 +95,13 @@ def _check_own(use: NamespaceUse, snapshot: Snapshot, *, frozen: bool, can_raise
         yield f"network namespace {use.inode} still has a route to {address}"
     if snapshot.established and not frozen:  # (5)
         yield f"{len(snapshot.established)} connections could go on if it is connected again"
+
+
+def _check_services(seen: Observation) -> Iterator[str]:
+    for address in seen.after.services:
+        yield f"a process from outside answers at {address} in its network namespace, and may ask outside"
+    if seen.before.services and seen.after.footprint.can_change_network:
+        yield "its processes could lift the block of the engine's resolver (NET_ADMIN); freeze the container"
 
 
 def _check_shared(seen: Observation, *, frozen: bool) -> Iterator[str]:

@@ -36,7 +36,8 @@ def look(engine: ContainmentEngine, container: Container, *, deep: bool = True) 
     snapshots, problems = read_snapshots(footprint)
     if problems:
         footprint = footprint._replace(unreadable=footprint.unreadable + problems)
-    return Scene(container, footprint, snapshots, _name_sharing(engine, container, footprint))
+    sharing = _name_sharing(engine, container, footprint)
+    return Scene(container, footprint, snapshots, sharing, _find_services(footprint, snapshots))
 
 
 def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snapshot], ...], tuple[str, ...]]:
@@ -54,6 +55,22 @@ def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snap
         except (OSError, EngineError) as error:
             problems.append(f"network namespace {use.inode} could not be read ({error})")
     return tuple(found), tuple(problems)
+
+
+def _find_services(footprint: Footprint, snapshots: tuple[tuple[NamespaceUse, Snapshot], ...]) -> tuple[str, ...]:
+    """Return the loopback addresses where somebody answers who is no process of the container, and can be asked."""
+    from forensics.engine.netns import Namespace, find_loopback_services  # noqa: PLC0415 - see above
+
+    found: set[str] = set()
+    for use, snapshot in snapshots:
+        services = find_loopback_services(snapshot) if use.is_exclusive else ()
+        if not services:
+            continue
+        owners = read_socket_owners(footprint.members)
+        addresses = {service.local[0] for service in services if service.inode not in owners}
+        with contextlib.suppress(OSError, EngineError), Namespace(use.path) as namespace:
+            found |= set(namespace.probe_routes(tuple(addresses))) & addresses
+    return tuple(sorted(found))
 
 
 def capture(scene: Scene) -> JsonObject:

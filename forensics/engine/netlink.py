@@ -27,6 +27,10 @@ _ERROR_TYPE, _DONE_TYPE = 2, 3
 _RECEIVE_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 5.0
 _NEW_LINK, _DELETE_LINK, _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 16, 17, 18, 22, 26, 30
+_NEW_ROUTE, _DELETE_ROUTE = 24, 25
+_CREATE, _REPLACE = 0x400, 0x100
+_LOCAL_TABLE, _UNREACHABLE, _OURS = 255, 7, 105
+"""The table that is asked first, the type that answers "no way", and a protocol number that marks a route as ours."""
 _BY_FAMILY, _DESTROY = 20, 21
 _CLONE_NEWNET = 0x40000000
 _UP = 0x1
@@ -115,6 +119,23 @@ class Netlink:
     def delete_link(self, index: int) -> None:
         """Delete an interface, and with it the other end of a pair; one that is gone already is fine."""
         self._change(_DELETE_LINK, struct.pack("=BxHiII", 0, 0, index, 0, 0), "delete")
+
+    def block_address(self, address: str) -> None:
+        """Let no packet go to one IPv4 address, one of this namespace's own included (rtnetlink(7)); twice is fine."""
+        self._exchange_route(_NEW_ROUTE, _REQUEST | _ACK | _CREATE | _REPLACE, address, "block")
+
+    def unblock_address(self, address: str) -> None:
+        """Undo :meth:`block_address`; a block that is gone already is fine."""
+        self._exchange_route(_DELETE_ROUTE, _REQUEST | _ACK, address, "unblock")
+
+    def _exchange_route(self, kind: int, flags: int, address: str, verb: str) -> None:
+        request = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, _LOCAL_TABLE, _OURS, 0, _UNREACHABLE, 0)
+        request += struct.pack("=HH", 8, 1) + socket.inet_aton(address)
+        try:
+            self._exchange(self._route, kind, flags, request)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                raise EngineError(f"the kernel does not {verb} {address} ({error.strerror})") from error
 
     def _change(self, kind: int, request: bytes, verb: str) -> None:
         try:

@@ -161,6 +161,17 @@ def is_foreign_connection(found: RawSocket) -> bool:
     return remote != found.local[0].removeprefix("::ffff:") and not remote.startswith("127.") and remote != "::1"
 
 
+def find_loopback_services(snapshot: Snapshot) -> tuple[RawSocket, ...]:
+    """Return what listens on an IPv4 loopback address that is not 127.0.0.1: where Docker puts its resolver."""
+    return tuple(
+        found
+        for found in snapshot.sockets
+        if found.local[0].startswith("127.")
+        and found.local[0] != "127.0.0.1"
+        and (found.protocol == socket.IPPROTO_UDP or TCP_STATES[found.state] == "LISTEN")
+    )
+
+
 def to_document(snapshot: Snapshot) -> JsonObject:
     """Return the snapshot as JSON; names are the attacker's and unescaped."""
     return {
