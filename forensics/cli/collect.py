@@ -15,8 +15,8 @@ from forensics.errors import UsageError
 HELP = """Collect everything a container was into a case, most volatile first. Nothing in it is run or changed.
 
 \b
-  ir collect web                        a new case below ./cases
-  ir collect web --case cases/CASE      append to the case of 'ir isolate'
+  ir collect web                        into the case of 'ir isolate', or a new one below ./cases
+  ir collect web --case cases/CASE      into that case
   ir collect web --memory --dry-run     what would be collected, and what that disturbs
 """
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from forensics.cli.collect_view import show_result, tell
 from forensics.cli.session import default_case_dir, read_actor
 from forensics.cli.settings import read_settings
+from forensics.containment.pointers import find_case
+from forensics.evidence.case import Case
 
 if TYPE_CHECKING:
     from forensics.cli.default_step import DefaultStep
@@ -36,12 +38,12 @@ def ask(engine: DockerEngine, ref: str) -> Suspect:
 def collect_into_case(
     suspect: Suspect, case_dir: Path | None, options: CollectOptions, step: DefaultStep, *, as_json: bool
 ) -> int:
-    """Collect into *case_dir*, or a new case; show what came of it and return the exit code."""
+    """Collect into *case_dir*, the case that contains the container, or a new one; show it, return the exit code."""
     from forensics.collect import collect, open_case_for, to_document  # noqa: PLC0415 - while the engine answers
 
     engine, container, info = suspect.engine, suspect.container, suspect.info
     started, settings = time.monotonic(), read_settings()
-    root = case_dir or default_case_dir(settings, container.name)
+    root = case_dir or _find_containing_case(container.id) or default_case_dir(settings, container.name)
     with (
         open_case_for(container, root, info, engine.url, read_actor(settings)) as case,
         tell(as_json=as_json) as progress,
@@ -49,3 +51,12 @@ def collect_into_case(
         step.authorize(case)
         lines = collect(case, engine, container, options, progress, info=info)
     return show_result(to_document(root, container, lines, time.monotonic() - started), lines, as_json=as_json)
+
+
+def _find_containing_case(container_id: str) -> Path | None:
+    """Return the case of `ir isolate` while the container is contained and evidence can still be added to it."""
+    root = find_case(container_id)
+    if root is None:
+        return None
+    with Case.open(root, read_only=True) as case:
+        return None if case.sealed or case.subject.id != container_id else root

@@ -81,3 +81,16 @@ def test_the_shared_cgroup_namespace_of_cgroup_v1_is_no_connection(
 
 def _joins_host_cgroup(container: Container) -> bool:
     return container.raw["HostConfig"].get("CgroupnsMode") == "host"
+
+
+def test_without_a_case_it_is_the_one_that_contains_the_container(make_container: Make, own_folders: Path) -> None:
+    suspect, case = make_container("sleep", "1000"), own_folders / "contained"
+    ir("isolate", suspect.name, "--case", str(case))
+    collected = json.loads(ir("collect", suspect.name, "--only", "clock", "--json").stdout)
+    assert collected["case"] == str(case)
+    assert ir("seal", str(case)).returncode == 0
+    collected = json.loads(ir("collect", suspect.name, "--only", "clock", "--json").stdout)
+    assert collected["case"].startswith(f"{own_folders}/ir_cases/")
+    assert ir("release", suspect.name).returncode == 0
+    collected = json.loads(ir("collect", suspect.name, "--only", "clock", "--json").stdout)
+    assert collected["case"] != str(case)
