@@ -11,12 +11,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from forensics import __version__
-from forensics.cli.output import emit_json
+from forensics.cli.output import emit_json, forgive_reader
 from forensics.errors import IrError, StorageError
 from forensics.text import show
 
@@ -65,9 +66,13 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def say(message: str, *, err: bool = False) -> None:
     """Write one line for a person, without its colours where nobody sees them.
 
-    Hostile parts must have gone through :func:`forensics.text.show` already.
+    Hostile parts must have gone through :func:`forensics.text.show` already. A stream that cannot be written: see
+    :func:`forensics.cli.output.say`.
     """
-    click.echo(message, err=err)
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:
+        with forgive_reader(stream):
+            click.echo(message, err=err)
 
 
 def run(command: click.Command, arguments: list[str] | None = None) -> int:
@@ -78,21 +83,22 @@ def run(command: click.Command, arguments: list[str] | None = None) -> int:
 
 def guard(call: Callable[[], object], arguments: list[str]) -> int:
     """Return the exit code of *call*; the one place where an error becomes a sentence."""
+    _open_standard_streams()
     sys.excepthook = _report_bug
     try:
         result = call()
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("ir: interrupted; what was recorded up to here is whole", err=True)
-        return INTERRUPTED
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        return _show_interruption(error, arguments)
     except click.ClickException as error:
         return _fail_usage(error, arguments)
     except IrError as error:
         return _fail(error, arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         return _fail(_explain_os_error(error), arguments)
+    except SystemExit as leaving:  # click's wordless answer to a broken pipe, which may have been the engine's
+        if not isinstance(leaving.__context__, OSError):
+            raise
+        return _fail(_explain_os_error(leaving.__context__), arguments)
     return result if isinstance(result, int) else 0
 
 
@@ -107,17 +113,38 @@ def _fail(error: IrError, arguments: list[str]) -> int:
 
 
 def _show_error(message: str, hint: str, exit_code: int, arguments: list[str]) -> int:
-    line = f"ir: {message.rstrip('.')}"
-    click.echo(line + (f". {hint[0].upper()}{hint[1:].rstrip('.')}." if hint else "."), err=True)
-    if "--json" in arguments:
-        emit_json({"schema": "ir.error/1", "error": message, "hint": hint, "exit_code": exit_code})
+    advice = f" {hint[0].upper()}{hint[1:].rstrip('.')}{'' if hint.endswith('?') else '.'}" if hint else ""
+    say(f"ir: {message.rstrip('.')}.{advice}", err=True)
+    _emit_failure(message, hint, exit_code, arguments)
     return exit_code
 
 
+def _show_interruption(error: BaseException, arguments: list[str]) -> int:
+    case = _find_case(error) or _find_case(error.__cause__)
+    if not case:
+        return _show_error("interrupted; what was recorded up to here is whole", "", INTERRUPTED, arguments)
+    undo = f"'ir release {case}' undoes a containment, 'ir collect CONTAINER --case {case} --resume' goes on"
+    return _show_error(f"interrupted; the case {case} is whole up to here", undo, INTERRUPTED, arguments)
+
+
+def _find_case(error: BaseException | None) -> str:
+    """Return the case that *error* left, as a case notes on its way out (PEP 678); empty when there was none."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return next((show(note.removeprefix("case ")) for note in notes if note.startswith("case ")), "")
+
+
+def _emit_failure(message: str, hint: str, exit_code: int, arguments: list[str]) -> None:
+    if "--json" in arguments:
+        emit_json({"schema": "ir.error/1", "error": message, "hint": hint, "exit_code": exit_code})
+
+
 def _explain_os_error(error: OSError) -> IrError:
-    where = show(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else "the case"
+    where = show(os.fsencode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+    where = where or _find_case(error) or "the case"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageError(f"the disk is full while writing {where}", hint="free space or choose another folder")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return StorageError(f"{where} is not a folder", hint="choose another path")
     if error.errno == errno.EROFS:
         return StorageError(f"{where} is on a read-only medium", hint="choose another folder with --case or --output")
     return StorageError(f"{where}: {error.strerror or error}", hint="check the path and your permissions")
@@ -130,4 +157,13 @@ def _report_bug(kind: type[BaseException], error: BaseException, trace: Tracebac
 
     with tempfile.NamedTemporaryFile("w", prefix="ir-bug-", suffix=".txt", delete=False) as file:
         traceback.print_exception(kind, error, trace, file=file)
-    click.echo(f"ir: internal error ({kind.__name__}); this is a bug. Details are in {file.name}.", err=True)
+    message = f"internal error ({kind.__name__}); this is a bug"
+    say(f"ir: {message}. Details are in {file.name}.", err=True)
+    _emit_failure(message, f"details are in {file.name}", 1, sys.argv)
+
+
+def _open_standard_streams() -> None:
+    """Open nothing in the place of a standard stream that is closed: evidence must never get its descriptor."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as we run

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from forensics.errors import StorageError
 
 
 def emit_json(document: Mapping[str, Any]) -> None:
@@ -14,7 +18,30 @@ def emit_json(document: Mapping[str, Any]) -> None:
 
 
 def say(message: str, *, err: bool = False) -> None:
-    """Write one line for a person, without colours; hostile parts went through :func:`forensics.text.show` before."""
+    """Write one line for a person, without colours; hostile parts went through :func:`forensics.text.show` before.
+
+    What the stream's encoding lacks is escaped. A reader who has left stops neither the work nor its exit code.
+
+    Raises:
+        StorageError: the stream cannot be written for another reason, such as a full disk.
+    """
     stream = sys.stderr if err else sys.stdout
-    stream.write(f"{message}\n")
-    stream.flush()
+    if stream is None:
+        return
+    with forgive_reader(stream):
+        encoding = stream.encoding or "utf-8"
+        stream.write(message.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+
+
+@contextmanager
+def forgive_reader(stream: TextIO) -> Generator[None]:
+    """Send what follows nowhere when the reader of *stream* has left; ``ir verify CASE | head -1`` must still fail."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        name = "standard error" if stream is sys.stderr else "standard output"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would try again at its end
+        raise StorageError(f"{name} cannot be written: {error.strerror}", hint="see where it goes") from error

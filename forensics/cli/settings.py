@@ -25,8 +25,15 @@ class Settings:
 
     @property
     def cases_dir(self) -> Path:
-        """The folder that new cases go to."""
-        return Path(self.cases).expanduser()
+        """The folder that new cases go to.
+
+        Raises:
+            UsageError: it begins with the home of somebody who has none.
+        """
+        try:
+            return Path(self.cases or "cases").expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"the cases folder {self.cases!r} has no home", hint="name it in full") from error
 
 
 def read_settings() -> Settings:
@@ -43,8 +50,9 @@ def read_settings() -> Settings:
 
 
 def _settings_path() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(os.environ.get("IR_CONFIG") or Path(base) / "ir" / "config.toml")
+    named = os.environ.get("IR_CONFIG")
+    base = os.environ.get("XDG_CONFIG_HOME") or _find_home() / ".config"
+    return Path(named or Path(base) / "ir" / "config.toml")
 
 
 def _read_file(path: Path) -> Settings:
@@ -68,3 +76,10 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _find_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # neither HOME nor an entry in passwd(5), as in a container that runs under any number
+        return Path("/")

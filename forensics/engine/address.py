@@ -110,10 +110,17 @@ def _read_json(path: Path) -> JsonObject:
 
 
 def _config_dir() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or _find_home() / ".docker")
 
 
 def _default_sockets() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     rootless = [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock"] if os.getuid() else []
     return ["/var/run/docker.sock", *rootless, "/run/podman/podman.sock"]
+
+
+def _find_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # neither HOME nor an entry in passwd(5), as in a container that runs under any number
+        return Path("/")

@@ -32,7 +32,7 @@ from forensics.evidence.door import Door
 from forensics.evidence.items import check_filename, check_kind
 from forensics.evidence.lock import acquire_lock, is_shared, release_lock
 from forensics.evidence.place import read_location, read_tool
-from forensics.evidence.view import CaseView, read_document
+from forensics.evidence.view import CaseView, read_context, read_document
 from forensics.frozen import replace
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
 
@@ -50,11 +50,11 @@ class Case(CaseView):
         super().__init__(root, document)
         self.writable = lock
         self._output: Path | None = None
-        engine = document.get("engine") or {}
+        engine, authority = read_context(document)
         writer = Writer(
             case_id=self.id,
             actor=actor,
-            authority=Authority(**(document.get("authority") or {})),
+            authority=authority,
             clock=clock,
             location=read_location(root.absolute(), engine.get("id")),
             tool=read_tool(engine.get("version")),
@@ -128,7 +128,10 @@ class Case(CaseView):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close the case; what goes wrong carries its path, so that a person is told where the evidence is."""
+        if error is not None:
+            error.add_note(f"case {os.fspath(self.root)}")
         self.close()
 
     def close(self) -> None:

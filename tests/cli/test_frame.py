@@ -32,7 +32,7 @@ def failing(error: BaseException) -> click.Command:
         (EngineUnavailableError("no engine answers", hint="start it"), 4, "ir: no engine answers. Start it.\n"),
         (VerificationError("1 item differs"), 3, "ir: 1 item differs.\n"),
         (RefusedError("approval was denied"), 5, "ir: approval was denied.\n"),
-        (KeyboardInterrupt(), 130, "ir: interrupted; what was recorded up to here is whole\n"),
+        (KeyboardInterrupt(), 130, "ir: interrupted; what was recorded up to here is whole.\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "/c/x"),
             1,
@@ -72,3 +72,51 @@ def test_a_bug_is_one_sentence_and_a_file_with_the_details(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stderr == f"ir: internal error (ZeroDivisionError); this is a bug. Details are in {details}.\n"
     assert "Traceback" in details.read_text()
+
+
+def test_a_reader_who_leaves_changes_neither_the_work_nor_the_exit_code() -> None:
+    program = (
+        "import click, os; from forensics.cli.frame import run, say\n"
+        "def work():\n    for _ in range(9): say('x' * 9999)\n    os.write(2, b'done')\n    return 7\n"
+        "raise SystemExit(run(click.Command('c', callback=work), []))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b"done"
+    assert process.returncode == 7
+
+
+def test_a_full_disk_behind_standard_output_is_no_full_case() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*IR, "ps", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        shown = subprocess.run([*IR, "playbook", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, shown.returncode) == (1, 1)
+    assert shown.stderr == "ir: standard output cannot be written: No space left on device. See where it goes.\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_bug(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *IR, "nonsense", "--json"], capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"internal error" not in done.stderr
+
+
+def test_an_interruption_names_the_case_and_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    error = KeyboardInterrupt()
+    error.add_note("case cases/web")
+    assert run(failing(error), ["--json"]) == 130
+    captured = capsys.readouterr()
+    assert captured.err.lstrip("\n") == (
+        "ir: interrupted; the case cases/web is whole up to here. 'ir release cases/web' undoes a containment, "
+        "'ir collect CONTAINER --case cases/web --resume' goes on.\n"
+    )
+    assert json.loads(captured.out)["exit_code"] == 130
+
+
+def test_a_question_ends_with_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(failing(RefusedError("no", hint="did you mean yes?")), []) == 5
+    assert capsys.readouterr().err == "ir: no. Did you mean yes?\n"
