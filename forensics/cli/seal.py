@@ -30,6 +30,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
     from forensics.cli.session import find_signer, open_case  # noqa: PLC0415 - not needed by --help
     from forensics.cli.settings import read_settings  # noqa: PLC0415 - not needed by --help
     from forensics.errors import UsageError  # noqa: PLC0415 - not needed by --help
+    from forensics.evidence.installation import allow  # noqa: PLC0415 - not needed by --help
     from forensics.evidence.seal import complete_timestamps, seal_case  # noqa: PLC0415 - not needed by --help
 
     address = tsa or ("" if tsa_pending else read_settings().tsa)
@@ -43,13 +44,18 @@ def command(  # noqa: PLR0913, PLR0917 - click passes every option
             else:
                 say(f"timestamps fetched: {', '.join(f'seal {number}' for number in done) or 'none was pending'}")
             return 0
-        seal = seal_case(opened, find_signer(key), tsa=address, pending=tsa_pending)
+        signer = find_signer(key)
+        seal = seal_case(opened, signer, tsa=address, pending=tsa_pending)
+    line = allow(opened.actor.name, signer)
     if as_json:
         document = {"number": seal.number, "digest": f"sha256:{seal.digest}", "signer": seal.signer, "key": seal.origin}
+        document["allowed_signers"] = line
         result = {"complete": seal.complete, "timestamp": seal.timestamp, "problem": seal.problem or None}
         emit_json({"schema": "ir.seal/1", "case": str(case), **document, **result})
     else:
         say(f"seal {seal.number} of {case}: signed by {seal.signer} ({seal.origin}), timestamp {seal.timestamp}")
+        if line:
+            say(f"its line for a verifier's allowed_signers, to be given out by another way than the case:\n  {line}")
         if not seal.complete:
             say("the case holds acts without an end; the seal says so")
         if seal.problem:

@@ -67,4 +67,6 @@ def _say_result(result: Verification, writing: str) -> None:
         say(f"  note: {note}")
     if writing:
         say(f"  note: {writing}")
+    if result.sealed and not result.problems and not result.signature.principal:
+        say("  note: give --allowed-signers to know who signed, a file from a source that you trust")
     say(click.style(result.headline, fg="red" if result.problems else None, bold=True))

@@ -85,8 +85,7 @@ class Case(CaseView):
         from forensics.evidence.create import lay_out, make_document  # noqa: PLC0415 - opening a case needs neither
 
         clock = clock or Clock()
-        document = make_document(subject, actor, engine_info, authority or Authority(), clock)
-        digest = lay_out(root, document)
+        digest = lay_out(root, document := make_document(subject, actor, engine_info, authority or Authority(), clock))
         case = cls(root, document, actor=actor, clock=clock, lock=True, wait=0.0)
         case.record("store", purpose=purpose or "case opened", hash_after=digest, details={"path": "data/case.json"})
         return case
@@ -287,7 +286,7 @@ class Case(CaseView):
 
     def _refuse_closed(self) -> None:
         if not self.writable or self._output:
-            raise RefusedError("the case is open for reading only; nothing can be added to it")
+            raise RefusedError(f"{_READ_ONLY}; nothing can be added to it")
         if self.sealed:
             raise RefusedError(
                 "the case is sealed; its data folder is closed",

@@ -20,7 +20,7 @@ def check_seals(  # noqa: PLR0913, PLR0917 - the step's inputs: the case, its lo
     root: Path, case_id: str, log: Log, found: Findings, allowed_signers: Path | None, tsa_ca: Path | None
 ) -> tuple[Signature, int, bool]:
     """Check every seal in order; return the last signer, their number, and whether the case is complete."""
-    signature, number, complete, last = Signature(), 0, True, "none"
+    signature, number, complete, last, signed = Signature(), 0, True, "none", "0"
     for folder in sorted((root / "seals").iterdir()):
         number += 1
         seal = folder / "seal.txt"
@@ -34,6 +34,9 @@ def check_seals(  # noqa: PLR0913, PLR0917 - the step's inputs: the case, its lo
         last = hash_file(seal).sha256
         signature = _check_signature(folder, text, found, allowed_signers, tsa_ca)
         complete = "state: complete" in text.split("\n")
+        signed = _field(text, "custody-entries")
+    if not found.problems and len(log.lines) > int(signed) + 1:  # the first entry after a seal records the seal
+        found.remark(f"entries after the last seal, chained but not signed: {len(log.lines) - int(signed) - 1}")
     return signature, number, complete
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.errors import StorageError
+from forensics.evidence.ssh import NAMESPACE
+from forensics.evidence.state import state_dir
 from forensics.evidence.tools import run_tool
 
 INSTALLATION = "installation key, made on first use"
 CONFIGURED = "configured key"
+_PUBLIC = re.compile(rb"(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+")
+_NO_PRINCIPAL = re.compile(r"[^A-Za-z0-9@._+-]+")
+_MAX_PUBLIC = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +28,6 @@ class SigningKey:
     type: str
     origin: str
     created: bool = False
-
-
-def state_dir() -> Path:
-    """Return where this installation keeps its state: IR_STATE_DIR, /var/lib/ir for root, else below the home."""
-    configured = os.environ.get("IR_STATE_DIR")
-    if configured:
-        return Path(configured)
-    if os.getuid() == 0:
-        return Path("/var/lib/ir")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "ir"
 
 
 def find_key(configured: Path | None) -> SigningKey:
@@ -51,6 +47,18 @@ def find_key(configured: Path | None) -> SigningKey:
         if code:
             raise StorageError(f"no signing key could be made: {said.strip()}", hint="give one with --key")
     return _describe(path, INSTALLATION, created=created)
+
+
+def allow(name: str, key: SigningKey) -> str:
+    """Return the line of allowed_signers (ssh-keygen(1)) for a key and its holder; empty without its public half.
+
+    The holder's name keeps only what a principal can hold.
+    """
+    principal = _NO_PRINCIPAL.sub("_", name) or "operator"
+    for path in (key.path, Path(f"{key.path}.pub")):
+        if path.is_file() and (match := _PUBLIC.match(path.read_bytes()[:_MAX_PUBLIC])):
+            return f'{principal} namespaces="{NAMESPACE}" {match[0].decode("ascii")}'
+    return ""
 
 
 def _describe(path: Path, origin: str, *, created: bool) -> SigningKey:

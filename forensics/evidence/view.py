@@ -9,7 +9,7 @@ from pathlib import Path
 from forensics.errors import CaseError
 from forensics.evidence import files
 from forensics.evidence.activity import find_open
-from forensics.evidence.custody import LOG_NAME, CustodyEntry, parse_line, read_raw_lines
+from forensics.evidence.custody import LOG_NAME, Authority, CustodyEntry, parse_line, read_raw_lines
 from forensics.evidence.items import read_items, read_ledger
 from forensics.evidence.ledger import settle
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
@@ -105,6 +105,22 @@ def read_document(root: Path) -> JsonObject:
     if document.get("schema") != CASE_SCHEMA:
         raise CaseError(f"{root} is a case of an unknown format", hint="use the version of ir that made it, or newer")
     return document
+
+
+def read_context(document: JsonObject) -> tuple[JsonObject, Authority]:
+    """Return engine and authority of a case's document.
+
+    Raises:
+        CaseError: they are not what a case holds.
+    """
+    engine = document.get("engine") or {}
+    try:
+        authority = Authority(**(document.get("authority") or {}))
+    except TypeError as error:
+        raise CaseError("data/case.json names an authority of no known form", hint="run 'ir verify'") from error
+    if not isinstance(engine, dict):
+        raise CaseError("data/case.json holds no engine of a known form", hint="run 'ir verify'")
+    return engine, authority
 
 
 def parse_document(content: bytes, name: str) -> JsonObject:

@@ -93,3 +93,12 @@ def test_secrets_on_the_command_line_stay_out_of_the_log() -> None:
         "web",
     ]
     assert "hunter2" not in json.dumps(kept)
+
+
+@pytest.mark.parametrize("change", [{"authority": {"noise": 1}}, {"authority": [1]}, {"engine": "docker"}])
+def test_a_case_document_of_a_strange_form_is_an_error_of_ours(tmp_path: Path, change: dict[str, object]) -> None:
+    root = make_case(tmp_path / "case").root
+    path = root / "data/case.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}, indent=1))
+    with pytest.raises(CaseError, match=r"data/case\.json"):
+        Case.open(root, read_only=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,9 @@ def collecting_many(case: Path) -> bool:
 
 
 def saving(case: Path) -> bool:
-    return any(part.stat().st_size > 1 << 20 for part in case.glob("data/E*-image/blobs/sha256/*.partial"))
+    with suppress(FileNotFoundError):  # it may be finished between the two looks
+        return any(part.stat().st_size > 1 << 20 for part in case.glob("data/E*-image/blobs/sha256/*.partial"))
+    return False
 
 
 def kill_when(moment: Callable[[Path], bool], case: Path, arguments: list[str]) -> None:
