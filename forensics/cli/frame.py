@@ -48,6 +48,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._table:
             return None
         command: click.Command = importlib.import_module(self._table[cmd_name][0]).command
+        if command.help:
+            command.help = command.help.replace("\\b\n", "\b\n")  # raw docstrings (ruff D301)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature

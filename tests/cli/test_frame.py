@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from forensics.cli import COMMANDS
 from forensics.cli.frame import run
 from forensics.errors import EngineUnavailableError, RefusedError, VerificationError
 
@@ -120,3 +121,9 @@ def test_an_interruption_names_the_case_and_how_to_go_on(capsys: pytest.CaptureF
 def test_a_question_ends_with_its_mark(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(failing(RefusedError("no", hint="did you mean yes?")), []) == 5
     assert capsys.readouterr().err == "ir: no. Did you mean yes?\n"
+
+
+def test_no_help_shows_the_mark_that_keeps_its_lines_apart() -> None:
+    for name in (*COMMANDS, "custody note", "playbook list", "drill run"):
+        shown = subprocess.run([*IR, *name.split(), "--help"], capture_output=True, text=True, check=True).stdout
+        assert "\\b" not in shown, name
