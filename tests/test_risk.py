@@ -197,7 +197,11 @@ def test_secrets_in_the_history_are_masked(step: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["RUN apt-get install -y libsecret-1-0 curl", "ENV TOKEN=$TOKEN", "ENV TOKEN_FILE=/run/t", "CMD [sh]"]
+    "step",
+    [
+        *("RUN apt-get install -y libsecret-1-0 curl", "ENV TOKEN=$TOKEN", "ENV TOKEN_FILE=/run/t", "CMD [sh]"),
+        "RUN echo 'bob ALL=(ALL) NOPASSWD:/usr/bin/vim' > /etc/sudoers.d/bob",
+    ],
 )
 def test_history_without_secrets_stays_as_it_is(step: str) -> None:
     assert mask_secrets(step) == step

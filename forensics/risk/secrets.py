@@ -16,7 +16,10 @@ _NAME = rf"(?<![A-Za-z0-9_.-]){_CORE}"
 """The look-behind lets a match begin at a word's start only: no hostile text can make the search quadratic."""
 _VALUE = r"(\"[^\"]*\"|'[^']*'|[^\s;&|,\"']+)"
 _SECRET_NAME = re.compile(_CORE, re.IGNORECASE)
-_HARMLESS_NAME = re.compile(r"(?:_file|_path|_dir|_url|_name|_ttl|_expiry|_length|_type|_id)$", re.IGNORECASE)
+_HARMLESS_NAME = re.compile(
+    r"(?:_file|_path|_dir|_url|_name|_ttl|_expiry|_length|_type|_id)$|^nopasswd$", re.IGNORECASE
+)
+"""The last one is a tag of sudoers(5): what follows it are the commands that need no password, and evidence."""
 _ASSIGNMENT = re.compile(rf"({_NAME})[\"']?\s{{0,8}}[:=]\s{{0,8}}{_VALUE}", re.IGNORECASE)
 _SPACED = re.compile(rf"(?:\b(?:ENV|ARG)\s{{1,8}}|(?<=\s)--)({_CORE})\s{{1,8}}{_VALUE}", re.IGNORECASE)
 """`ENV NAME value` and `--password value`; a bare word before a blank is prose or a package name."""
