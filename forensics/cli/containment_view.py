@@ -235,6 +235,7 @@ def _say_result(result: ContainmentResult, *, err: bool) -> None:
     if result.proved:
         seconds = f"{result.seconds:.2f} s"
         lines.append(f"PROVED  {name} is cut off: seen from the host, nothing leaves it or reaches it ({seconds})")
+    lines += [f"REPLACED {replacement}" for replacement in result.replacements]
     lines += [f"NOT PROVED  {reason}" for reason in result.proof.reasons]
     lines += [f"case    {case}", f"next    ir collect {name} --case {case}", f"undo    ir release {name}"]
     for line in lines:

@@ -15,6 +15,7 @@ from forensics.containment.beside import Beside
 from forensics.containment.plan import Scene, number_actions, plan_block, plan_leftovers
 from forensics.containment.probe import EchoProbe
 from forensics.containment.prove import Observation, Probes, Proof, prove
+from forensics.containment.replacement import Replacement, find_replacements
 from forensics.containment.scene import capture, find_engine_namespace, look
 from forensics.errors import EngineError
 
@@ -41,6 +42,8 @@ class Cutting:
         self._asked: tuple[str, ...] = ()
         self._answered: tuple[str, ...] = ()
         self._writing: Beside[None] | None = None
+        self.replacements: tuple[Replacement, ...] = ()
+        self._running = engine.list_containers()
 
     def close(self) -> None:
         """Close the probe, and see that the capture is in the case."""
@@ -73,6 +76,7 @@ class Cutting:
         self._probe.send(self._answered)
         if self._writing:
             self._writing.result()
+        listing = Beside(self._engine.list_containers)
         after = self._look_again()
         for _ in range(_ROUNDS):
             rest = list(self._plan_rest(after))
@@ -82,6 +86,8 @@ class Cutting:
             self._probe.send(self._answered)
             after = self._look_again()
         proof = prove(self._observe(after))
+        self.replacements = find_replacements(self._before.container, self._running, listing.result())
+        proof.document["replacements"] = [found.to_document() for found in self.replacements]
         self._journal.write_proof("proof", proof.document, succeeded=proof.proved, reasons=proof.reasons)
         return proof
 

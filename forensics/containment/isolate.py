@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forensics.containment.cutting import Cutting
     from forensics.containment.port import ContainmentEngine
     from forensics.containment.prove import Proof
+    from forensics.containment.replacement import Replacement
     from forensics.evidence.case import Case
 
 _FIRST_KINDS = frozenset({ActionKind.FREEZE, ActionKind.RESTART_POLICY})
@@ -35,6 +36,7 @@ class ContainmentResult(NamedTuple):
     proof: Proof
     warnings: tuple[str, ...]
     seconds: float
+    replacements: tuple[Replacement, ...] = ()
 
     @property
     def proved(self) -> bool:
@@ -43,8 +45,8 @@ class ContainmentResult(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Whether it is proved and no action failed."""
-        return self.proved and not any(done.error for done in self.performed)
+        """Whether it is proved, no action failed, and nothing was started in its place."""
+        return self.proved and not self.replacements and not any(done.error for done in self.performed)
 
     def to_document(self) -> JsonObject:
         """Return the machine output."""
@@ -58,6 +60,7 @@ class ContainmentResult(NamedTuple):
             "proof": self.proof.document,
             "actions": [done.to_document() for done in self.performed],
             "warnings": list(self.warnings),
+            "replacements": [replacement.to_document() for replacement in self.replacements],
             "seconds": round(self.seconds, 3),
         }
 
@@ -97,6 +100,7 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
         proof=proof,
         warnings=plan.warnings,
         seconds=time.monotonic() - started,
+        replacements=cutting.replacements,
     )
 
 

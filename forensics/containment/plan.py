@@ -28,8 +28,9 @@ _REMOVABLE = frozenset({"veth", "macvlan", "ipvlan"})
 
 
 class Scene(NamedTuple):
-    """What the host and the engine say of the container; ``services`` are addresses within its own namespace where a
-    process from outside answers, and may carry on what it is told.
+    """What the host and the engine say of the container before anything is changed.
+
+    ``services`` are addresses within its own namespace where a process from outside answers, and may ask others.
     """
 
     container: Container

@@ -103,6 +103,38 @@ _ACTIONS = (
         "read",
         "Seal the case: manifests, and a signature with the configured key or this installation's own.",
     ),
+    Action(
+        "remediate.stop",
+        f"{_STEPS}:remediate",
+        "destroy",
+        "Stop the container; one that is frozen is killed, so that nothing of it runs again.",
+        (Parameter("timeout_s", "integer", "how long it may take to stop by itself", default=10),),
+    ),
+    Action("remediate.kill", f"{_STEPS}:remediate", "destroy", "Kill every process of the container at once."),
+    Action("remediate.remove", f"{_STEPS}:remediate", "destroy", "Remove the container, not its volumes."),
+    Action(
+        "remediate.block-image",
+        f"{_STEPS}:remediate",
+        "destroy",
+        "Take every name off its image but one in quarantine, so that nothing starts it by its old ones.",
+    ),
+    Action(
+        "remediate.quarantine-volume",
+        f"{_STEPS}:remediate",
+        "destroy",
+        "Set the content of one of its volumes aside, unchanged, so that nothing can be started with it.",
+        (Parameter("volume", "string", "the volume's name"),),
+    ),
+    Action(
+        "remediate.revoke",
+        f"{_STEPS}:remediate",
+        "destroy",
+        "Run a command of yours outside the container that withdraws its credentials.",
+        (
+            Parameter("command", "string", "absolute path of the program, and its arguments; no shell reads it"),
+            Parameter("timeout_s", "integer", "how long it may take", default=60),
+        ),
+    ),
     Action("case.verify", f"{_STEPS}:verify", "read", "Check that the case is exactly what was recorded."),
 )
 

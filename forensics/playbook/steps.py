@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forensics.errors import RefusedError
 from forensics.model import Analysis, JsonObject, LedgerLine, Outcome
 from forensics.playbook.context import Done, RunContext
 
@@ -108,6 +109,38 @@ def verify(context: RunContext, _arguments: JsonObject) -> Done:
 
     verify_case(context.case.root)
     return Done({"verified": True})
+
+
+def remediate(context: RunContext, arguments: JsonObject) -> Done:
+    """End the container or what it could still do; refused unless this very step was approved."""
+    from forensics.containment import remediate as room
+
+    _refuse_unapproved(context)
+    engine, case = context.engine, context.case
+    container = engine.find_container(context.container)
+    acts = {
+        "stop": lambda: room.stop(engine, container, case, int(arguments["timeout_s"])),
+        "kill": lambda: room.kill(engine, container, case),
+        "remove": lambda: room.remove(engine, container, case),
+        "block-image": lambda: room.block_image(engine, container, case),
+        "quarantine-volume": lambda: room.quarantine_volume(engine, container, case, str(arguments["volume"])),
+        "revoke": lambda: room.revoke(container, case, str(arguments["command"]), int(arguments["timeout_s"])),
+    }
+    return Done(acts[str(arguments["uses"]).removeprefix("remediate.")]())
+
+
+def _refuse_unapproved(context: RunContext) -> None:
+    """Raise RefusedError unless the log says who approved the step that has just begun."""
+    entries = context.case.custody()
+    begun = next((entry for entry in reversed(entries) if entry.result == "begin" and entry.authority.step), None)
+    if begun is not None:
+        for entry in reversed(entries):
+            details = entry.details or {}
+            if (entry.purpose, details.get("run")) != (begun.authority.step, begun.authority.run_id):
+                continue
+            if entry.action == "approve" and details.get("approver"):
+                return
+    raise RefusedError("it destroys, and nobody approved it", hint="give the step an 'approval:' in the playbook")
 
 
 def _last_analysis(context: RunContext) -> Analysis:

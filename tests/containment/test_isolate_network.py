@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 from containment_rig import Box, Lab, Sniffer, read_document, wait_until
 
+from forensics.containment.scene import find_engine_namespace
 from forensics.evidence.case import Case
 
 pytestmark = pytest.mark.docker
@@ -159,3 +162,52 @@ def test_a_hardware_address_of_its_own_comes_back(box: Box, lab: Lab) -> None:
     released = lab.release(result)
     assert released.restored, released.reasons
     assert "02:11:22:33:44:55" in box.enter(suspect, "ip", "link")
+
+
+@pytest.fixture
+def parent(box: Box) -> Iterator[str]:
+    """An interface in the engine's namespace for macvlan; the kernel may have no dummy ones."""
+    name = f"ir{uuid.uuid4().hex[:8]}"
+    where = ["nsenter", f"--net={find_engine_namespace(box.engine.url)}", "ip", "link"]
+    subprocess.run([*where, "add", name, "up", "type", "veth", "peer", "name", f"{name}x"], check=True)
+    yield name
+    box.clean()
+    subprocess.run([*where, "del", name], check=True)
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_macvlan_network_is_cut_and_comes_back(box: Box, lab: Lab, parent: str, freeze: bool) -> None:
+    network = box.network("mv", "-d", "macvlan", "--subnet", "10.185.1.0/24", "-o", f"parent={parent}")
+    peer = box.run("peer", "--network", network, "--ip", "10.185.1.2", command=SERVER)
+    suspect = box.run("suspect", "--network", network, "--ip", "10.185.1.3", "--network-alias", "web", command=SERVER)
+
+    def reaches() -> bool:
+        return box.sh(peer, "nc -w 2 10.185.1.3 7000 </dev/null || true") == "hello"
+
+    wait_until(reaches)
+    before = box.find(suspect).networks
+    result = lab.isolate(suspect, freeze=freeze)
+    assert result.proved, result.proof.reasons
+    assert not reaches()
+    assert result.proof.document["namespaces_before"][0]["interfaces"][-1]["kind"] == "macvlan"
+    assert len(result.proof.document["namespaces_after"][0]["interfaces"]) == 1
+    released = lab.release(result)
+    assert released.restored, released.reasons
+    assert box.find(suspect).networks == before
+    wait_until(reaches)
+    assert box.find(peer).status == "running"
+
+
+def test_an_internal_network_is_cut_and_comes_back(box: Box, lab: Lab, sniff: Callable[[str], Sniffer]) -> None:
+    network = box.network("in", "--internal", "--subnet", "10.185.2.0/24")
+    peer = box.run("peer", "--network", network, command=LISTENER)
+    suspect = box.run("suspect", "--network", network, "--ip", "10.185.2.9", command=BEACON.format(peer=peer))
+    wait_until(lambda: "beacon" in box.docker("logs", peer))
+    before = box.find(suspect).networks
+    sniffer = sniff(before[0].mac)
+    assert sniffer.count(0.5) > 0
+    result = lab.isolate(suspect)
+    assert sniffer.count(1.0) == 0
+    assert result.proved, result.proof.reasons
+    assert lab.release(result).restored
+    assert box.find(suspect).networks == before
