@@ -20,12 +20,14 @@ from forensics.archive.compression import decompress, detect_compression
 from forensics.archive.content import CHUNK_BYTES, MemberContent, write_sparse
 from forensics.archive.directory import walk_directory
 from forensics.archive.dockerarchive import is_manifest, read_docker_archive
+from forensics.archive.flatlayout import FlatLayout, is_flat_layout, read_flat_layout
 from forensics.archive.layerstream import LayerStream, peek
+from forensics.archive.legacyarchive import is_legacy, read_legacy_archive
 from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report, ignore, read_limits
 from forensics.archive.members import TarMember
 from forensics.archive.nouns import HistoryLine, Image, Layer
 from forensics.archive.oci import read_document, read_oci
-from forensics.archive.store import DirectoryStore, Store, TarStore, open_window
+from forensics.archive.store import DirectoryStore, Store, TarStore, is_root, open_window
 from forensics.archive.tar import is_tar, read_tar
 from forensics.errors import ArchiveError, UsageError
 from forensics.text import show
@@ -180,7 +182,8 @@ def _open(source: ImageSource) -> None:
 
 def _open_directory(source: ImageSource) -> None:
     store = DirectoryStore(source.path)
-    if _has_documents(store, source.limits):
+    names = (os.fsencode(entry.name) for entry in source.path.iterdir())
+    if not is_root(names) and _has_documents(store, source.limits):
         source._store = store
         _read_images(source, store)
         return
@@ -230,17 +233,28 @@ def _reject(source: ImageSource, file: BinaryIO) -> None:
 def _has_documents(store: Store, limits: Limits) -> bool:
     if store.size("index.json") >= 0 and store.size("oci-layout") >= 0:
         return True
-    return store.size("manifest.json") >= 0 and is_manifest(read_document(store, "manifest.json", limits, ignore)[0])
+    if store.size("manifest.json") >= 0:
+        document = read_document(store, "manifest.json", limits, ignore)[0]
+        return is_manifest(document) or is_flat_layout(store, document)
+    return is_legacy(store, limits, ignore)
 
 
 def _read_images(source: ImageSource, store: Store) -> None:
     report = source.log.report
     docker = store.size("manifest.json") >= 0
+    if docker and is_flat_layout(store, read_document(store, "manifest.json", source.limits, ignore)[0]):
+        source.dialect, source._store = "flat-layout", FlatLayout(store)
+        source.images = read_flat_layout(source._store, source.limits, report)
+        return
     oci = store.size("index.json") >= 0 and store.size("oci-layout") >= 0
     source.dialect = "docker+oci" if docker and oci else "docker-archive" if docker else "oci-layout"
+    if not docker and not oci:
+        source.dialect = "docker-archive-v0"
+        source.images = read_legacy_archive(store, source.limits, report)
     by_docker = read_docker_archive(store, source.limits, report) if docker else ()
     by_oci = read_oci(store, source.limits, report) if oci else ()
-    source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
+    if docker or oci:
+        source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
     if not source.images:
         seen = "; ".join(anomaly.message for anomaly in source.anomalies[:3])
         raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read", hint=seen)

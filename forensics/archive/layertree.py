@@ -7,6 +7,7 @@ the engine follows them inside its root, and what no engine would unpack is kept
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import NamedTuple
 
 from forensics.archive.index import IMPLIED, LINK, OPAQUE, WHITEOUT, Row, Table, is_directory, make_key, pack, unpack
@@ -49,6 +50,13 @@ class LayerTree:
         self.links: list[tuple[bytes, bytes]] = []
         self.resolved_links: dict[bytes, bytes] = {}
         self._table = table
+
+    def share(self, layer: Layer) -> LayerTree:
+        """Return this tree for the same layer of another image, whose history may tell another story."""
+        tree = copy(self)
+        tree.layer = layer
+        tree.resolved_links = {}
+        return tree
 
     @property
     def entries(self) -> Iterator[FileEntry]:

@@ -61,6 +61,11 @@ def read_oci(store: Store, limits: Limits, report: Report) -> tuple[Image, ...]:
     return _OciReader(store, limits, report).read_index(index)
 
 
+def read_manifest(store: Store, manifest: JsonObject, digest: str, limits: Limits, report: Report) -> Image:
+    """Return the image of a manifest that no index names."""
+    return _OciReader(store, limits, report).read_manifest(manifest, _Context(digest=digest))
+
+
 @dataclass(frozen=True, slots=True)
 class _Context:
     """What the descriptors on the way down said."""
@@ -116,7 +121,7 @@ class _OciReader:
         if "manifests" in document and "layers" not in document:
             self._read_index(document, below)
         elif document and len(self._images) < self._limits.max_images:
-            self._images[digest] = self._read_manifest(document, below)
+            self._images[digest] = self.read_manifest(document, below)
 
     def _look_at_attestation(self, digest: str) -> None:
         """Provenance and SBOM documents (BuildKit) are no file system; only see that their blobs are there."""
@@ -142,7 +147,7 @@ class _OciReader:
                 self._report(Anomaly("size-mismatch", f"{what} should have {size_bytes} bytes and has {len(raw)}"))
         return document if isinstance(document, dict) else {}
 
-    def _read_manifest(self, manifest: JsonObject, context: _Context) -> Image:
+    def read_manifest(self, manifest: JsonObject, context: _Context) -> Image:
         log = AnomalyLog(self._limits)
         outer, self._report = self._report, log.report
         try:

@@ -10,7 +10,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -52,6 +52,11 @@ def clean_name(name: bytes) -> bytes | None:
         elif part not in {b"", b"."}:
             parts.append(part)
     return b"/".join(parts)
+
+
+def is_root(names: Iterable[bytes]) -> bool:
+    """Tell whether *names* stand at the top of a root file system: documents planted there make it no image."""
+    return len(_ROOT_NAMES.intersection(names)) >= _MIN_ROOT_NAMES
 
 
 class _Part(NamedTuple):
@@ -134,7 +139,7 @@ class TarStore:
         top = name.partition(b"/")[0]
         if top in _ROOT_NAMES:
             self._roots.add(top)
-            self.is_root = len(self._roots) >= _MIN_ROOT_NAMES
+            self.is_root = is_root(self._roots)
 
     def _find(self, name: str) -> _Part | None:
         key = clean_name(to_bytes(name))

@@ -36,6 +36,7 @@ __all__ = [
     "read_layer",
     "read_layers",
     "read_tree",
+    "read_trees",
     "visit",
 ]
 
@@ -104,6 +105,20 @@ def read_tree(source: ImageSource, image: Image | None = None) -> Tree:
     return merge(read_layers(source, image), source.limits)
 
 
+def read_trees(source: ImageSource) -> Iterator[tuple[Image, Tree]]:
+    """Read and merge every image; a layer that stands at the same place in several images is read once."""
+    workspace = Workspace(source.limits.memory_entries)
+    known: dict[tuple[int, str, str, str], LayerTree] = {}
+    for image in source.images:
+        trees = []
+        for layer in image.layers:
+            key = (layer.index, layer.blob, layer.digest, layer.diff_id)
+            if key not in known:
+                known[key] = read_layer(source, layer, None, workspace)
+            trees.append(known[key].share(layer))
+        yield image, merge(trees, source.limits, workspace)
+
+
 def visit(source: ImageSource, visitor: Visitor, image: Image | None = None) -> Tree:
     """Read all layers once, show each distinct content once, and return the merged tree."""
     seen: set[bytes] = set()
@@ -117,16 +132,16 @@ def visit(source: ImageSource, visitor: Visitor, image: Image | None = None) -> 
     return merge(read_layers(source, image, visit_once), source.limits)
 
 
-def merge(layers: Iterable[LayerTree], limits: Limits = DEFAULT_LIMITS) -> Tree:
+def merge(layers: Iterable[LayerTree], limits: Limits = DEFAULT_LIMITS, workspace: Workspace | None = None) -> Tree:
     """Lay the layers on each other, base first, as overlayfs does."""
-    return _Merger(list(layers), limits).merge()
+    return _Merger(list(layers), limits, workspace or Workspace(limits.memory_entries)).merge()
 
 
 class _Merger:
-    def __init__(self, trees: list[LayerTree], limits: Limits) -> None:
+    def __init__(self, trees: list[LayerTree], limits: Limits, workspace: Workspace) -> None:
         self._trees = trees
         self._by_index = {tree.layer.index: tree for tree in trees}
-        self._table = Table(Workspace(limits.memory_entries))
+        self._table = Table(workspace)
         self._recovered: list[RecoveredFile] = []
         self._log = AnomalyLog(limits)
         self._counts = {tree.layer.index: dict.fromkeys(ChangeKind, 0) for tree in trees}

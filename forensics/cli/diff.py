@@ -28,7 +28,7 @@ def command(a: str, b: str, only: tuple[str, ...], paths: tuple[str, ...], **opt
     r"""Show what differs from A to B: content, type, mode, owner, attributes, times, and files that were moved.
 
     A and B are saved images, OCI layouts, exported tars, directories or cases. PATH@N means the layers 0 to N,
-    PATH@TAG one image of several. Exit code 1: something is damaged, as the warnings say.
+    PATH@TAG one image of several, "-" standard input. Exit code 1: something is damaged, as the warnings say.
 
     \b
     Examples:
@@ -41,6 +41,8 @@ def command(a: str, b: str, only: tuple[str, ...], paths: tuple[str, ...], **opt
     from forensics.archive.tree import iterate_changes  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.diff_view import emit_document, find_owners, open_side, say_differences  # noqa: PLC0415 - as above
 
+    if a == b == "-":
+        raise click.UsageError("only one of A and B can be standard input")
     with ExitStack() as stack:
         before, after = (open_side(stack, side, options["tag"], options["platform"]) for side in (a, b))
         found = find_moves(iterate_changes(before.tree, after.tree))

@@ -26,7 +26,9 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
     r"""List the layers of a saved image, OCI layout, exported tar, directory or case; "-" is standard input.
 
     Digests are verified on the way. --extract writes contents under names of our own with an index beside them: no
-    link, device, owner or mode of the archive is ever created. Exit code 1: something is damaged, as the warnings say.
+    link, device, owner or mode of the archive is ever created; deleted files that a layer still holds are extracted
+    too. The caps against hostile input are settings, such as IR_LIMIT_MAX_EXTRACT_BYTES=2T (a wrong name lists all).
+    Exit code 1: something is damaged, as the warnings say.
 
     \b
     Examples:
@@ -36,7 +38,7 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
     """
     from forensics.archive.image import open_image  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.archive.limits import DAMAGE  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.archive.tree import read_tree  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.archive.tree import read_trees  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.layers_view import describe_layers, find_image_path, say_layers, show_progress  # noqa: PLC0415 - as above
 
     with open_image(find_image_path(path), **choice) as source:
@@ -44,7 +46,7 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
             _extract(source, layer, target, as_json=as_json)
             return int(bool(source.log.codes & DAMAGE))
         with show_progress(source):
-            trees = [(image, read_tree(source, image)) for image in source.images]
+            trees = list(read_trees(source))
         if as_json:
             emit_json(describe_layers(source, trees))
         else:

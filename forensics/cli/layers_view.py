@@ -62,7 +62,8 @@ def show_progress(source: ImageSource) -> Iterator[None]:
         return
     import click  # noqa: PLC0415 - only on a terminal
 
-    length = sum(layer.size_bytes for image in source.images for layer in image.layers)
+    layers = {(layer.index, layer.blob): layer for image in source.images for layer in image.layers}
+    length = sum(layer.size_bytes for layer in layers.values())
     with click.progressbar(length=length, label="reading layers", file=sys.stderr, update_min_steps=1 << 20) as bar:
         source.progress = bar.update
         try:

@@ -19,6 +19,7 @@ from assets.images import (
     OciLayout,
     docker_parts,
     kaniko_parts,
+    legacy_parts,
     make_config,
     pack,
     podman_parts,
@@ -26,8 +27,10 @@ from assets.images import (
     write_parts,
 )
 
-from forensics.archive.image import open_image
-from forensics.archive.tree import read_tree, visit
+from forensics.archive.image import ImageSource, open_image
+from forensics.archive.limits import Limits, read_limits
+from forensics.archive.nouns import Layer
+from forensics.archive.tree import read_layers, read_tree, read_trees, visit
 from forensics.errors import ArchiveError, UsageError
 
 
@@ -341,3 +344,72 @@ def test_platforms_that_were_not_saved_are_no_damage(tmp_path: Path) -> None:
         assert [(anomaly.code, anomaly.message) for anomaly in source.anomalies] == [
             ("absent-platform", "the image for linux/s390x is listed but was not saved")
         ]
+
+
+def test_what_docker_saved_before_1_10(tmp_path: Path) -> None:
+    parts = legacy_parts(LAYERS)
+    (tmp_path / "old.tar").write_bytes(pack(parts))
+    for path in (tmp_path / "old.tar", write_parts(tmp_path / "folder", parts)):
+        with open_image(path) as source:
+            assert source.dialect == "docker-archive-v0"
+            assert [image.tags for image in source.images] == [("demo:1",), ("demo:old",)]
+            image, older = source.images
+            assert (image.platform, len(older.layers)) == ("linux/amd64", 1)
+            assert [layer.created_by for layer in image.layers] == ["/bin/sh -c layer 0", "/bin/sh -c layer 1"]
+            assert [entry.path for entry in read_tree(source, image).entries()] == PATHS
+            assert source.anomalies == ()
+
+
+@pytest.mark.parametrize("parent", [sha256(TOP + b"\1"), "../../etc", 7], ids=["circle", "path", "number"])
+def test_parents_that_lead_nowhere(tmp_path: Path, parent: object) -> None:
+    (tmp_path / "old.tar").write_bytes(pack(legacy_parts(LAYERS, parent=parent)))
+    with open_image(tmp_path / "old.tar", tag="demo:1") as source:
+        [image] = source.images
+        assert len(image.layers) == 1
+        assert bool(source.anomalies) == (parent != 7)
+        assert len(read_layers(source, image)) == 1
+
+
+def test_layers_that_images_share_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = OciLayout()
+    layout.add_image([BASE, TOP])
+    layout.add_image([BASE, make_tar({"other": b"x", ".wh.secret": b""})])
+    path = tmp_path / "oci.tar"
+    path.write_bytes(pack(layout.finish()))
+    opened: list[str] = []
+    open_layer = ImageSource.open_layer
+
+    def note(source: ImageSource, layer: Layer) -> Any:
+        opened.append(layer.blob)
+        return open_layer(source, layer)
+
+    monkeypatch.setattr(ImageSource, "open_layer", note)
+    with open_image(path) as source:
+        first, second = [tree for _, tree in read_trees(source)]
+        assert len(opened) == len(set(opened)) == 3
+        assert [list(first.entries()), list(second.entries())] == [
+            list(read_tree(source, image).entries()) for image in source.images
+        ]
+    assert [len(tree.recovered) for tree in (first, second)] == [1, 1]
+
+
+def test_caps_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_limits({"IR_LIMIT_MAX_EXTRACT_BYTES": "2T", "OTHER": "x"}) == Limits(max_extract_bytes=2 << 40)
+    with pytest.raises(UsageError, match="IR_LIMIT_FOO names no limit") as caught:
+        read_limits({"IR_LIMIT_FOO": "1"})
+    assert "IR_LIMIT_MAX_ENTRIES, " in caught.value.hint
+    with pytest.raises(UsageError, match="IR_LIMIT_MAX_LAYERS is no number"):
+        read_limits({"IR_LIMIT_MAX_LAYERS": "many"})
+    path = tmp_path / "image.tar"
+    path.write_bytes(pack(docker_parts(LAYERS)))
+    monkeypatch.setenv("IR_LIMIT_MAX_LAYERS", "1")
+    with open_image(path) as source:
+        assert len(source.images[0].layers) == 1
+        assert "too-many" in source.log.codes
+
+
+def test_documents_planted_in_a_root_folder_do_not_make_it_an_image(tmp_path: Path) -> None:
+    root = write_parts(tmp_path / "root", {"bin/sh": b"x", "etc/passwd": b"x", "usr/x": b"x", **oci_parts()})
+    with open_image(root) as source:
+        assert source.dialect == "directory"
+        assert read_tree(source).get(b"etc/passwd") is not None

@@ -187,6 +187,22 @@ def test_diff_of_nothing_there(image: Path) -> None:
     assert b"there is no layer 7. The last one is 1." in result.stderr
 
 
+def test_standard_input_for_every_command(image: Path, tmp_path: Path) -> None:
+    raw = image.read_bytes()
+    assert json.loads(run("diff", "-", image, "--json", stdin=raw).stdout)["changes"] == []
+    assert json.loads(run("diff", image, "-", "--json", stdin=raw).stdout)["changes"] == []
+    assert run("diff", "-", "-", stdin=raw).stderr.startswith(b"ir: only one of A and B can be standard input.")
+    result = run("layers", "-", "--extract", tmp_path / "out", "--layer", "1", stdin=raw)
+    assert (result.returncode, result.stderr) == (0, b"")
+    result = run("examine", "-", "--case", tmp_path / "case", "--base", image, "--json", stdin=raw)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["schema"] == "ir.examination/1"
+    for command in (("layers", "-"), ("diff", "-", image), ("examine", "-", "--case", tmp_path / "none")):
+        result = run(*command, stdin=b"no image")
+        assert result.returncode == 1
+        assert (result.stderr.count(b"\n"), b"Traceback" in result.stderr) == (1, False)
+
+
 def test_an_ambiguous_image_is_listed(tmp_path: Path) -> None:
     layout = OciLayout()
     layout.add_image([BASE], annotations={"org.opencontainers.image.ref.name": "one"})

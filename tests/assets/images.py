@@ -58,6 +58,24 @@ def docker_parts(layers: list[bytes], tags: list[str] | None = None, config: byt
     }
 
 
+def legacy_parts(layers: list[bytes], **changes: Any) -> dict[str, bytes]:
+    """Return the parts of `docker save` before 1.10; *changes* replace fields of the topmost layer's ``json``."""
+    ids = [sha256(layer + bytes([n])) for n, layer in enumerate(layers)]
+    parts: dict[str, bytes] = {}
+    for number, (name, layer) in enumerate(zip(ids, layers, strict=True)):
+        document = {
+            "id": name,
+            "created": "2015-11-01T00:00:00Z",
+            "container_config": {"Cmd": ["/bin/sh", "-c", f"layer {number}"]},
+            "os": "linux",
+            "architecture": "amd64",
+            **({"parent": ids[number - 1]} if number else {}),
+            **(changes if number == len(ids) - 1 else {}),
+        }
+        parts |= {f"{name}/VERSION": b"1.0", f"{name}/json": json.dumps(document).encode(), f"{name}/layer.tar": layer}
+    return {**parts, "repositories": json.dumps({"demo": {"1": ids[-1], "old": ids[0]}}).encode()}
+
+
 def podman_parts(layers: list[bytes], tags: list[str] | None = None) -> dict[str, bytes]:
     """Return the parts of Podman's save through the compatible socket: ``<sha>.tar`` and ``<id>.json``."""
     config = make_config(layers)
