@@ -55,11 +55,20 @@ def __getattr__(name: str) -> LazyGroup:
 
 def main() -> None:
     """Entry point of the installed command."""
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were being loaded; later ones are answered where the work is
+        sys.stderr.write("ir: interrupted before anything was done\n")
+        code = 130
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
     from forensics.cli.express import run_express  # noqa: PLC0415 - the other commands need none of it
 
-    code = run_express(sys.argv[1:]) if sys.argv[1:2] == ["isolate"] else None
+    code = run_express(arguments) if arguments[:1] == ["isolate"] else None
     if code is None:
         from forensics.cli.frame import run  # noqa: PLC0415 - see above
 
         code = run(__getattr__("cli"))
-    sys.exit(code)
+    return code

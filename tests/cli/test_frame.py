@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from forensics.cli import COMMANDS
+from forensics.cli import COMMANDS, main
 from forensics.cli.frame import run
 from forensics.errors import EngineUnavailableError, RefusedError, VerificationError
 
@@ -127,3 +127,16 @@ def test_no_help_shows_the_mark_that_keeps_its_lines_apart() -> None:
     for name in (*COMMANDS, "custody note", "playbook list", "drill run"):
         shown = subprocess.run([*IR, *name.split(), "--help"], capture_output=True, text=True, check=True).stdout
         assert "\\b" not in shown, name
+
+
+def test_an_interruption_while_modules_load(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("forensics.cli._run", interrupt)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "ir: interrupted before anything was done\n"
