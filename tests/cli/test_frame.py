@@ -132,7 +132,7 @@ def test_no_help_shows_the_mark_that_keeps_its_lines_apart() -> None:
 def test_an_interruption_while_modules_load(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(arguments: list[str]) -> int:
+    def interrupt(_: list[str]) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("forensics.cli._run", interrupt)
