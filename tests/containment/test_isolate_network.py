@@ -170,6 +170,7 @@ def parent(box: Box) -> Iterator[str]:
     name = f"ir{uuid.uuid4().hex[:8]}"
     where = ["nsenter", f"--net={find_engine_namespace(box.engine.url)}", "ip", "link"]
     subprocess.run([*where, "add", name, "up", "type", "veth", "peer", "name", f"{name}x"], check=True)
+    subprocess.run([*where, "set", f"{name}x", "up"], check=True)
     yield name
     box.clean()
     subprocess.run([*where, "del", name], check=True)
