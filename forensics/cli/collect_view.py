@@ -140,7 +140,8 @@ def show_result(document: JsonObject, lines: tuple[LedgerLine, ...], *, as_json:
         for line in lines:
             if line.disturbed:
                 say(f"disturbed: {show(line.disturbed)}")
-        say(f"case: {show(document['case'])}")
+        case = show(document["case"])
+        say(f"case: {case}\nnext: ir analyze {case}")
     for line in lines if not as_json else ():
         if line.outcome is Outcome.FAILED:
             say(f"ir: not collected: {show(line.artefact)}: {show(line.reason)}", err=True)
