@@ -6,18 +6,24 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from assets.hostile import END, folder, header, member
+from assets.hostile import END, header, member
+from assets.hostile import folder as make_folder
 from assets.images import docker_parts, pack, sha256
 
 from forensics.archive.image import open_image
 from forensics.archive.tree import Tree, compare, read_tree, read_trees
 
 LAYERS = [
-    folder(b"etc/") + member(b"etc/passwd", b"root:x:0:0\n") + member(b"secret", b"s") + member(b"old/x", b"x") + END,
+    make_folder(b"etc/")
+    + member(b"etc/passwd", b"root:x:0:0\n")
+    + member(b"secret", b"s")
+    + member(b"old/x", b"x")
+    + END,
     member(b".wh.secret")
     + header(b"link", kind=b"2", link=b"/etc")
     + member(b"bin/su", b"su", mode=b"0004755\0")
@@ -85,11 +91,15 @@ def test_what_skopeo_writes(tmp_path: Path, archive: Path, form: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
-    """Podman with a store of its own, which holds two images that share a layer; no service is started."""
+def podman() -> Iterator[tuple[str, ...]]:
+    """Podman with a store of its own (it wants a short path) and two images that share a layer; no service runs."""
     if not shutil.which("podman") or os.geteuid() != 0:
         pytest.skip("podman is not installed, or this is not root")
-    place = tmp_path_factory.mktemp("podman")
+    with tempfile.TemporaryDirectory(prefix="ir-podman-") as folder:
+        yield from fill_store(Path(folder))
+
+
+def fill_store(place: Path) -> Iterator[tuple[str, ...]]:
     command = ("podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--storage-driver", "vfs")
     for number, layers in enumerate((LAYERS, OTHER), 1):
         (place / "image.tar").write_bytes(pack(docker_parts(layers, [f"localhost/demo:{number}"])))
