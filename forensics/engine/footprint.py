@@ -235,13 +235,22 @@ def _describe_use(  # noqa: PLR0913, PLR0917 - the facts that were read, each on
 
 
 def _find_outsiders(container: Container, members: set[int], table: dict[int, int]) -> tuple[int, ...]:
-    """Processes that live in the container's own pid namespace, but in no control group of it."""
+    """Processes in the container's own pid namespace, or in one made inside it, and in no control group of it."""
+    from forensics.engine.host_views import descends_from  # noqa: PLC0415 - not on the way of a container without a pid
+
     own = _read_inode(container.pid, "pid")
-    if own in {0, _read_inode(1, "pid"), _read_inode(os.getpid(), "pid")}:
+    hosts = {0, _read_inode(1, "pid"), _read_inode(os.getpid(), "pid")}
+    if own in hosts:
         return ()
-    return tuple(
-        pid for pid in sorted(table.keys() - members) if _read_inode(pid, "pid") == own and not read_container_id(pid)
-    )
+    inside = {own: True, **dict.fromkeys(hosts, False)}
+    outsiders = []
+    for pid in sorted(table.keys() - members):
+        inode = _read_inode(pid, "pid")
+        if inode not in inside:
+            inside[inode] = descends_from(pid, own)
+        if inside[inode] and not read_container_id(pid):
+            outsiders.append(pid)
+    return tuple(outsiders)
 
 
 def _union_capabilities(members: set[int]) -> int:

@@ -116,13 +116,13 @@ def _by_pid_namespace(pids: list[int], init_pid: int) -> list[int]:
     for pid in pids:
         inode = namespace_inode(pid, "pid")
         if inode not in verdicts:
-            verdicts[inode] = _descends_from(pid, wanted)
+            verdicts[inode] = descends_from(pid, wanted)
         if verdicts[inode]:
             members.append(pid)
     return members
 
 
-def _descends_from(pid: int, wanted: int) -> bool:
+def descends_from(pid: int, wanted: int) -> bool:
     """Whether the pid namespace of *pid* was made inside the namespace *wanted*, at any depth."""
     try:
         descriptor = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)

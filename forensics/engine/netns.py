@@ -32,10 +32,18 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _NDA_DST, _NDA_LLADDR = 1, 2
 _LOOPBACK = 0x8
 _UP = 0x1
-_FALLBACK_TUNNELS = frozenset(
-    {"tunl0", "sit0", "gre0", "gretap0", "erspan0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"}
-)
-"""Devices that the kernel makes by itself, down and without address, in every namespace."""
+_FALLBACK_TUNNELS = {
+    "tunl0": "ipip",
+    "sit0": "sit",
+    "gre0": "gre",
+    "gretap0": "gretap",
+    "erspan0": "erspan",
+    "ip6tnl0": "ip6tnl",
+    "ip6gre0": "ip6gre",
+    "ip_vti0": "vti",
+    "ip6_vti0": "vti6",
+}
+"""Devices that the kernel makes by itself, down and without address, in every namespace, and their kinds."""
 _ROUTE_PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket looks the route up and sends nothing."""
 
@@ -58,8 +66,9 @@ class Interface(NamedTuple):
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it is loopback, or a fallback device of the kernel that nobody has raised."""
-        return self.is_loopback or (self.name in _FALLBACK_TUNNELS and not self.is_up and not self.addresses)
+        """Whether it is loopback, or an unraised fallback device of the kernel; its name alone says nothing."""
+        is_fallback = bool(self.kind) and _FALLBACK_TUNNELS.get(self.name) == self.kind
+        return self.is_loopback or (is_fallback and not self.is_up and not self.addresses)
 
 
 class Snapshot(NamedTuple):
