@@ -18,7 +18,7 @@ from forensics.evidence.custody import Actor
 
 pytestmark = pytest.mark.docker
 
-ROUNDS = 12 if os.environ.get("CI") else 3
+ROUNDS = 50 if os.environ.get("CI") else 3
 KILLED = -9
 
 ISOLATE_AND_DIE = """
