@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 from forensics.archive.content import EMPTY, MemberContent
 from forensics.archive.index import (
@@ -13,7 +13,6 @@ from forensics.archive.index import (
     Table,
     is_directory,
     make_key,
-    make_row,
     pack,
     pack_file,
     unpack,
@@ -37,7 +36,9 @@ from forensics.archive.whiteout import (
 from forensics.model import EntryType, FileEntry
 from forensics.text import show
 
-_EMPTY_SHA256 = hashlib.sha256().hexdigest()
+_EMPTY_DIGEST = sha256().digest()
+_EMPTY_SHA256 = _EMPTY_DIGEST.hex()
+_NEW = tuple.__new__
 _LOOKED_AT = (b"", b".")
 """First characters of names that may be marks, or lead elsewhere."""
 _MAX_PLAIN = 4096
@@ -55,6 +56,7 @@ class LayerBuilder:
         self._index = layer.index
         self._max_plain = min(_MAX_PLAIN, limits.max_path_bytes)
         self._table = table
+        self._append_row = table.append
         self._limits = limits
         self._report = report
         self._visit = visit
@@ -89,11 +91,20 @@ class LayerBuilder:
 
     def _place_file(self, member: TarMember, content: MemberContent, path: bytes) -> None:
         """Take a regular file in a folder that is known to be one: the short way of what :meth:`_place` does."""
-        self._names.note_entry(path, EntryType.FILE)
+        self._names.note_file(path)
         _, _, mode, uid, gid, size, mtime, _, _, _, _, _, _, _, _, atime, ctime = member
-        digest = None if size and content is EMPTY else digest_content(content)
-        packed = pack_file(mode, uid, gid, size, mtime, digest if content.complete else None, atime, ctime)
-        self._table.append(make_row(path.replace(b"/", b"\0"), self._sequence, 0, self._index, packed))
+        digest: bytes | None = None
+        if content is not EMPTY:
+            whole = content.take_whole()
+            if whole is not None:
+                digest = sha256(whole).digest()
+            else:
+                read = digest_content(content)
+                digest = read if content.complete else None
+        elif not size:
+            digest = _EMPTY_DIGEST
+        packed = pack_file(mode, uid, gid, size, mtime, digest, atime, ctime)
+        self._append_row(_NEW(Row, (path.replace(b"/", b"\0"), self._sequence, 0, self._index, packed)))
 
     def _add_unusual(self, member: TarMember, content: MemberContent) -> None:
         path = normalize(member.name, self._limits, self._report, member.header_offset)

@@ -55,6 +55,11 @@ class NameResolver:
         if path in self._folders and kind is not EntryType.DIRECTORY:
             self._forget()
 
+    def note_file(self, path: bytes) -> None:
+        """Learn that *path* now is a regular file."""
+        if path in self._folders:
+            self._forget()
+
     def note_prefix(self, name: bytes, path: bytes) -> None:
         """Learn that the member *name* stands at *path*, so that others in its folder need not be looked at again."""
         raw, prefix = name[: name.rfind(b"/") + 1], path[: path.rfind(b"/") + 1]
