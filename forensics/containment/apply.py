@@ -5,6 +5,7 @@ Each change looks at the real state first, so doing it twice, or after a crash, 
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,19 +106,30 @@ def _restore_restart_policy(action: Action, engine: ContainmentEngine, container
 def _filter(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
     from forensics.engine.cgroup_filter import attach_drop  # noqa: PLC0415 - only for shared networks
 
-    attach_drop(footprint.group or Path(action.parameters["group"]))
+    group = footprint.group or Path(action.parameters["group"])
+    try:
+        attach_drop(group)
+    except EngineError as error:
+        from forensics.engine import nft_filter  # noqa: PLC0415 - only where the kernel refuses the better way
+
+        nft_filter.attach_drop(group, footprint.shared_paths)
+        return f"with nftables, because {error.message}"
     return ""
 
 
-def _unfilter(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
-    from forensics.engine.cgroup_filter import detach_drop  # noqa: PLC0415 - only for shared networks
+def _unfilter(action: Action, engine: ContainmentEngine, _: Container, footprint: Footprint) -> str:
+    from forensics.containment.scene import find_engine_namespace  # noqa: PLC0415 - only for shared networks
+    from forensics.engine import nft_filter  # noqa: PLC0415 - only for shared networks
+    from forensics.engine.cgroup_filter import FilterUnsupportedError, detach_drop  # noqa: PLC0415 - only for shared networks
 
     group = Path(action.parameters["group"])
+    home = find_engine_namespace(engine.url)
+    nft_filter.detach_drop(group, (*footprint.shared_paths, *([home] if home else [])))
     if not group.is_dir():
         return "the control group is gone, and the filter with it"
-    detach_drop(group)
-    if footprint.group and footprint.group != group:
-        detach_drop(footprint.group)
+    with contextlib.suppress(FilterUnsupportedError):
+        for folder in {group, footprint.group or group}:
+            detach_drop(folder)
     return ""
 
 

@@ -145,6 +145,10 @@ def _is_filtered(scene: Scene) -> bool:
     from forensics.engine.cgroup_filter import is_attached  # noqa: PLC0415 - only for shared networks
 
     try:
-        return is_attached(scene.footprint.group)
+        if is_attached(scene.footprint.group):
+            return True
     except EngineError:
-        return False
+        pass  # the kernel knows no such programs; the other way is asked next
+    from forensics.engine import nft_filter  # noqa: PLC0415 - only where there is no such program
+
+    return nft_filter.is_attached(scene.footprint.group, scene.footprint.shared_paths)

@@ -86,7 +86,7 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
     plan = Plan(plan.container_id, plan.container_name, number_actions(plan.actions, first), plan.warnings)
     prepared = Beside(partial(_prepare, engine, scene, journal, options))
     journal.write_plan(plan, options.reason)
-    remember(scene.container.id, scene.container.name, case.root)
+    forgetful = remember(scene.container.id, scene.container.name, case.root)
     guarded = _guard(engine, scene, journal, plan)
     with contextlib.closing(prepared.result()) as cutting:
         cutting.capture(plan)
@@ -98,7 +98,7 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
         case=case.root,
         performed=(*guarded, *cutting.performed),
         proof=proof,
-        warnings=plan.warnings,
+        warnings=(*plan.warnings, *([forgetful] if forgetful else [])),
         seconds=time.monotonic() - started,
         replacements=cutting.replacements,
     )

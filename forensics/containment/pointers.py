@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from forensics.evidence.state import state_dir
+from forensics.folders import state_dir
 
 _ID_DIGITS = frozenset("0123456789abcdef")
 
@@ -37,14 +37,21 @@ def find_by_name(ref: str) -> tuple[str, Path] | None:
     return None
 
 
-def remember(container_id: str, name: str, case: Path) -> None:
-    """Write the pointer; it replaces an older one at once or not at all."""
+def remember(container_id: str, name: str, case: Path) -> str:
+    """Write the pointer; return what whoever releases must know if it cannot be written, else nothing.
+
+    It replaces an older one at once or not at all. Containment never waits for it: the cut comes first.
+    """
     target = _pointer(container_id)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = {"container": container_id, "name": name, "case": str(case.absolute())}
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(document), "ascii")
-    temporary.replace(target)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(document), "ascii")
+        temporary.replace(target)
+    except OSError as error:
+        return f"the state folder cannot be written ({error.strerror}): release by the case, ir release {case}"
+    return ""
 
 
 def forget(container_id: str) -> None:

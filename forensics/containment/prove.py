@@ -106,7 +106,8 @@ def _check_services(seen: Observation) -> Iterator[str]:
 
 def _check_shared(seen: Observation, *, frozen: bool) -> Iterator[str]:
     if not seen.is_filtered:
-        yield "it shares a network with others and no packet filter holds it"
+        state = "it is frozen, but the kernel still answers for its connections" if frozen else "it goes on running"
+        yield f"it shares a network with others and no packet filter holds it; {state}"
     elif not frozen and seen.after.footprint.can_send_raw:
         yield "its processes may open packet sockets (NET_RAW), which the filter does not see; freeze the container"
 

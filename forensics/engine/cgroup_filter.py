@@ -10,6 +10,7 @@ proof has to say so.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -30,6 +31,10 @@ _INFO_BYTES = 256
 _INFO_NAME_OFFSET = 64
 _DROP = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 0, 0x95, 0, 0, 0)
 """``r0 = 0; exit``: zero is "drop" for a cgroup_skb program."""
+
+
+class FilterUnsupportedError(EngineError):
+    """This kernel or machine knows no programs on control groups, so none of ours can stand there."""
 
 
 def attach_drop(group: Path) -> None:
@@ -128,7 +133,7 @@ def _read_name(program_id: int) -> bytes:
 def _bpf(command: int, attribute: bytes | bytearray, verb: str) -> int:
     number = _SYSCALL.get(platform.machine())
     if number is None:
-        raise EngineError(f"no packet filter on control groups for {platform.machine()}")
+        raise FilterUnsupportedError(f"no packet filter on control groups for {platform.machine()}")
     padded = bytearray(_ATTRIBUTE_BYTES)
     padded[: len(attribute)] = attribute
     buffer = (ctypes.c_char * _ATTRIBUTE_BYTES).from_buffer(padded)
@@ -137,7 +142,8 @@ def _bpf(command: int, attribute: bytes | bytearray, verb: str) -> int:
     )
     if result < 0:
         reason = os.strerror(ctypes.get_errno())
-        raise EngineError(
+        unknown = ctypes.get_errno() == errno.ENOSYS or (command == _PROG_QUERY and ctypes.get_errno() == errno.EINVAL)
+        raise (FilterUnsupportedError if unknown else EngineError)(
             f"the kernel does not let a packet filter {verb} on the control group ({reason})",
             hint="CAP_BPF and CAP_NET_ADMIN, or root, are needed; freezing the container stops it too",
         )

@@ -58,6 +58,11 @@ class Footprint(NamedTuple):
         return not self.reason
 
     @property
+    def shared_paths(self) -> tuple[str, ...]:
+        """What opens the network namespaces that others use too."""
+        return tuple(use.path for use in self.namespaces if not use.is_exclusive)
+
+    @property
     def can_send_raw(self) -> bool:
         """Whether a member may open packet sockets, which no filter on sockets sees."""
         return bool(self.capabilities >> _CAPABILITY_NET_RAW & 1)

@@ -39,7 +39,11 @@ def test_a_renamed_interface_is_found_cut_and_recorded(
     assert sniffer.count(1.0) > 0
     result = lab.isolate(suspect, freeze=freeze)
     assert sniffer.count(1.0) == 0
-    assert result.proved, result.proof.reasons
+    assert result.proved is freeze, result.proof.reasons
+    if not freeze:
+        assert result.proof.reasons == (
+            "its processes could lift the block of the engine's resolver (NET_ADMIN); freeze the container",
+        )
     assert "remove-interface" in kinds(result)
     assert any("evil0" in done.action.effect for done in result.performed)
     released = lab.release(result)
@@ -175,3 +179,43 @@ def test_without_a_filter_and_without_a_freeze_a_shared_network_is_refused(box: 
     scene = scene._replace(footprint=scene.footprint._replace(group=None))
     with pytest.raises(RefusedError, match="cannot be cut off alone"):
         plan_isolation(scene, IsolationOptions(freeze=False))
+
+
+def test_where_no_program_can_be_attached_to_the_group_nftables_cuts_it(
+    box: Box, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensics.engine import cgroup_filter
+
+    monkeypatch.setattr(cgroup_filter, "_SYSCALL", {})  # a machine for which we know no bpf(2)
+    suspect = box.run("suspect", "--network", "host", command=ONE_SHOT.format(port=47103))
+    box.run("other", "--network", "host", command=ONE_SHOT.format(port=47104))
+    client = box.run("client")
+    gateway = box.inspect(client)["NetworkSettings"]["Gateway"]
+
+    def reaches(port: int) -> bool:
+        return box.sh(client, f"nc -w 1 {gateway} {port} </dev/null && echo yes || echo no") == "yes"
+
+    wait_until(lambda: reaches(47103) and reaches(47104))
+    result = lab.isolate(suspect)
+    assert result.proved, result.proof.reasons
+    assert "with nftables, because" in [done.note for done in result.performed][-1]
+    assert not reaches(47103)
+    wait_until(lambda: reaches(47104))
+    monkeypatch.undo()
+    released = lab.release(result)
+    assert released.restored, released.reasons
+    wait_until(lambda: reaches(47103))
+
+
+def test_without_any_filter_a_frozen_container_on_a_shared_network_is_said_to_be_no_more_than_frozen(
+    box: Box, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forensics.engine import cgroup_filter, nft_filter
+
+    monkeypatch.setattr(cgroup_filter, "_SYSCALL", {})
+    monkeypatch.setattr(nft_filter, "_SEARCH", "/nonexistent")
+    result = lab.isolate(box.run("suspect", "--network", "host"))
+    assert not result.proved
+    assert "it is frozen, but" in result.proof.reasons[0]
+    assert "no nft" in [done.error for done in result.performed][-1]
+    assert lab.release(result).restored
