@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from forensics.archive.tree import Tree, merge, read_contents, read_layers
 from forensics.cli.frame import emit_json, say
 from forensics.cli.layers_view import describe_anomaly, find_image_path, say_warnings, show_progress
 from forensics.errors import UsageError
+from forensics.folders import cache_dir
 from forensics.model import FileEntry, JsonObject
 from forensics.text import encode_base64, from_bytes, show, show_path
 
@@ -58,7 +58,7 @@ def open_side(stack: ExitStack, name: str, tag: str | None, platform: str | None
         raise UsageError(f"{show(name)}: there is no layer {layer}", hint=f"the last one is {len(image.layers) - 1}")
     count = len(image.layers) if layer is None else layer + 1
     key = make_cache_key(source, image, count)
-    cached = Path(os.environ.get("IR_CACHE_DIR") or Path.home() / ".cache" / "ir") / "trees" / f"{key}.sqlite"
+    cached = cache_dir() / "trees" / f"{key}.sqlite"
     saved = load_tree(cached) if key else None
     if saved is not None:
         return Side(name, source, image, saved, saved.anomalies)

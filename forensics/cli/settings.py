@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from forensics.errors import UsageError
+from forensics.folders import find_home
 from forensics.frozen import dataclass, replace
 
 
@@ -51,7 +52,7 @@ def read_settings() -> Settings:
 
 def _settings_path() -> Path:
     named = os.environ.get("IR_CONFIG")
-    base = os.environ.get("XDG_CONFIG_HOME") or _find_home() / ".config"
+    base = os.environ.get("XDG_CONFIG_HOME") or find_home() / ".config"
     return Path(named or Path(base) / "ir" / "config.toml")
 
 
@@ -76,10 +77,3 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
-
-
-def _find_home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:  # neither HOME nor an entry in passwd(5), as in a container that runs under any number
-        return Path("/")

@@ -5,6 +5,7 @@ A pointer is a convenience, not evidence: the custody log of the case is what co
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -56,7 +57,8 @@ def remember(container_id: str, name: str, case: Path) -> str:
 
 def forget(container_id: str) -> None:
     """Remove the pointer; none is fine."""
-    _pointer(container_id).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        _pointer(container_id).unlink(missing_ok=True)
 
 
 def _pointer(container_id: str) -> Path:

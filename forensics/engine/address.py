@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from forensics.errors import EngineUnavailableError
+from forensics.folders import find_home
 from forensics.frozen import dataclass
 from forensics.model import JsonObject
 from forensics.text import show
@@ -110,17 +111,10 @@ def _read_json(path: Path) -> JsonObject:
 
 
 def _config_dir() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or _find_home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or find_home() / ".docker")
 
 
 def _default_sockets() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     rootless = [f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock"] if os.getuid() else []
     return ["/var/run/docker.sock", *rootless, "/run/podman/podman.sock"]
-
-
-def _find_home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:  # neither HOME nor an entry in passwd(5), as in a container that runs under any number
-        return Path("/")

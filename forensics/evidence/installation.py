@@ -9,8 +9,8 @@ from pathlib import Path
 
 from forensics.errors import StorageError
 from forensics.evidence.ssh import NAMESPACE
-from forensics.evidence.state import state_dir
 from forensics.evidence.tools import run_tool
+from forensics.folders import state_dir
 
 INSTALLATION = "installation key, made on first use"
 CONFIGURED = "configured key"

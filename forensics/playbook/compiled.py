@@ -16,6 +16,7 @@ from pathlib import Path
 
 from forensics import __version__
 from forensics.errors import PlaybookError
+from forensics.folders import cache_dir
 from forensics.model import JsonObject
 from forensics.playbook.plan import Playbook, parse_playbook
 from forensics.resources import find_resource_dir
@@ -86,12 +87,11 @@ def read_limited(path: Path) -> bytes:
 
 
 def _cache_path(digest: str) -> Path:
-    base = os.environ.get("IR_CACHE_DIR") or Path.home() / ".cache" / "ir"
     key = hashlib.sha256(f"{__version__} {digest}".encode())
     for name in _CHECKERS:
         info = (Path(__file__).parent / name).stat()
         key.update(f" {info.st_size} {info.st_mtime_ns}".encode())
-    return Path(base) / f"playbook-{key.hexdigest()}.json"
+    return cache_dir() / f"playbook-{key.hexdigest()}.json"
 
 
 def _read_cache(path: Path) -> JsonObject | None:

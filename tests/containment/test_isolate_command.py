@@ -185,3 +185,16 @@ def test_what_is_not_plain_is_left_to_click(arguments: list[str]) -> None:
     from forensics.cli.express import parse_plain
 
     assert parse_plain(arguments) is None
+
+
+@pytest.mark.docker
+def test_a_state_folder_that_cannot_be_written_does_not_keep_it_from_the_cut(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspect = box.run("suspect")
+    monkeypatch.setenv("IR_STATE_DIR", "/dev/null")
+    done = ir("isolate", suspect)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the state folder cannot be written (Not a directory): release by the case" in done.stdout
+    case = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("case"))
+    assert ir("release", case).returncode == 0
