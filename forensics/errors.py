@@ -72,7 +72,13 @@ class StorageError(IrError):
 
 
 class CaseError(IrError):
-    """The folder is not a case, or a case that cannot be read."""
+    """A case cannot be read."""
+
+
+class NotACaseError(CaseError):
+    """A case was asked for where there is none: exit code 2."""
+
+    exit_code = 2
 
 
 class ArchiveError(IrError):

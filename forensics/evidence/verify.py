@@ -20,12 +20,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from forensics.errors import CaseError, VerificationError
+from forensics.errors import VerificationError
 from forensics.evidence.checkbytes import check_manifests, check_open_bytes
 from forensics.evidence.checklog import check_activities, check_chain, check_clock, check_items
 from forensics.evidence.checkseals import check_mentions, check_seals
 from forensics.evidence.files import read_file
 from forensics.evidence.findings import Findings, Signature, Verification
+from forensics.evidence.view import require_folder
 
 __all__ = ["Verification", "check_case", "verify_case"]
 
@@ -54,11 +55,10 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
     """Go through the plan and return everything that was found.
 
     Raises:
-        CaseError: there is no case at *root*.
+        NotACaseError: there is no case at *root*.
         VerificationError: it is so damaged that its id cannot be read.
     """
-    if not root.is_dir():
-        raise CaseError(f"{root} is not a case: no such folder", hint="give the folder that holds custody.jsonl")
+    require_folder(root)
     if not (root / "custody.jsonl").is_file() or not (root / "data/case.json").is_file():
         raise VerificationError(f"{root} is no whole case: data/case.json or custody.jsonl is missing")
     found = Findings()

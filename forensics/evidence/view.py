@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from forensics.errors import CaseError
+from forensics.errors import CaseError, NotACaseError
 from forensics.evidence import files
 from forensics.evidence.activity import find_open
 from forensics.evidence.custody import LOG_NAME, Authority, CustodyEntry, parse_line, read_raw_lines
@@ -90,17 +90,30 @@ class CaseView:
         return (self.root / "seals").exists() or (self.root / "manifest-sha256.txt").exists()
 
 
+def require_folder(root: Path) -> None:
+    """Say so when *root* cannot be a case because it is no folder.
+
+    Raises:
+        NotACaseError: it does not exist, or it is a file, such as a saved image.
+    """
+    if root.is_dir():
+        return
+    if root.exists():
+        raise NotACaseError(f"{root} is a file, not a case", hint="a saved image is analysed by 'ir examine'")
+    raise NotACaseError(f"{root} is not a case: no such folder", hint="give the folder that holds custody.jsonl")
+
+
 def read_document(root: Path) -> JsonObject:
     """Return the content of a case's ``data/case.json``.
 
     Raises:
-        CaseError: *root* is no case.
+        NotACaseError: there is no case at *root*.
+        CaseError: it cannot be read.
     """
-    if not root.is_dir():
-        raise CaseError(f"{root} is not a case: no such folder", hint="give the folder that holds custody.jsonl")
+    require_folder(root)
     path = root / "data" / "case.json"
     if not path.is_file() or not (root / LOG_NAME).is_file() or not (root / LOG_NAME).stat().st_size:
-        raise CaseError(f"{root} is not a case, or its making was interrupted", hint="a case holds data/case.json")
+        raise NotACaseError(f"{root} is not a case, or its making was interrupted", hint="a case holds data/case.json")
     document = parse_document(files.read_file(path, _DOCUMENT_LIMIT), "data/case.json")
     if document.get("schema") != CASE_SCHEMA:
         raise CaseError(f"{root} is a case of an unknown format", hint="use the version of ir that made it, or newer")

@@ -220,7 +220,7 @@ def test_problems_are_named_with_exit_code_3(root: Path, capsys: pytest.CaptureF
 
 
 def test_what_is_no_case_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(command, [str(tmp_path / "nothing")]) == 1
+    assert run(command, [str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr().err.startswith(f"ir: {tmp_path}/nothing is not a case: no such folder.")
 
 

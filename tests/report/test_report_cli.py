@@ -71,7 +71,7 @@ def test_the_case_still_verifies_afterwards(root: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["nowhere"], 1, "nowhere is not a case"),
+        (["nowhere"], 2, "nowhere is not a case"),
         (["{case}", "--format", "pdf"], 2, "'pdf' is not one of 'html', 'json'"),
         (["{case}", "--lang", "xx"], 2, "there is no report language 'xx'"),
         (["{case}", "--templates", "/nowhere"], 2, "'/nowhere' does not exist"),
