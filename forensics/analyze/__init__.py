@@ -31,19 +31,24 @@ _MOST_FAILURES = 100
 
 
 def analyze(case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = None, yara: bool = True) -> Analysis:
-    """Examine *case*, write the result below its ``analysis/`` and return it.
+    """Examine *case*, write the result below its ``analysis/``, put the digest of each file on record; return it.
 
     Raises:
         RuleError: a rule does not compile.
         UsageError: *base* cannot be opened.
     """
     analysis = build_analysis(case, rules=rules, base=base, yara=yara)
-    write_analysis(case, analysis)
+    digests = write_analysis(case, analysis)
+    case.record("analyze", purpose="what the analysis found, as it was written", details=dict(digests))
     return analysis
 
 
 def read_or_analyze(case: Case) -> Analysis:
-    """Return the stored analysis of *case*; where there is none, make it."""
+    """Return the stored analysis of *case*; where there is none, make it.
+
+    Raises:
+        VerificationError: the stored one is not what was recorded when it was made.
+    """
     return read_analysis(case) if has_analysis(case) else analyze(case)
 
 
@@ -55,18 +60,19 @@ def build_analysis(
     from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
     from forensics.analyze.table import ANALYZERS  # noqa: PLC0415 - as above
     from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
-    from forensics.analyze.verdict import find_gaps, judge  # noqa: PLC0415 - as above
+    from forensics.analyze.verdict import find_damage, find_gaps, judge  # noqa: PLC0415 - as above
 
     files = _load(case, rules, base, yara=yara)
     view = CaseView(case, files)
     findings: list[Finding] = []
-    ledger = list(_describe_files(files, yara=yara))
+    collection = case.ledger()
+    ledger = [*_describe_absence(case, files, collection), *_describe_files(files, yara=yara)]
     for analyzer in ANALYZERS:
         found, line = _run(analyzer, view)
         findings.extend(found)
         ledger.append(line)
     findings.sort(key=lambda finding: finding.severity.rank)
-    verdict, reasons = judge(findings, find_gaps(case.ledger(), ledger))
+    verdict, reasons = judge(findings, find_gaps(collection, ledger), find_damage(collection, ledger))
     return Analysis(
         verdict=verdict,
         reasons=reasons,
@@ -91,16 +97,32 @@ def _load(case: Case, rules: tuple[Path, ...], base: Path | None, *, yara: bool)
         return load_files(case, Examiner(scanner), base)
 
 
+def _describe_absence(case: Case, files: FileView, collection: tuple[LedgerLine, ...]) -> Iterator[LedgerLine]:
+    """Yield why there is no file system at all, where neither the collection nor the reader says it."""
+    from forensics.analyze.verdict import FILE_SYSTEM  # noqa: PLC0415 - as above
+
+    if files.final or files.failures or any(line.artefact == "snapshot" for line in collection):
+        return
+    if any(name.startswith("collect") for name in case.open_activities()):
+        yield LedgerLine(FILE_SYSTEM, Outcome.FAILED, "the collection was interrupted before the snapshot")
+    else:
+        yield LedgerLine(FILE_SYSTEM, Outcome.NOT_APPLICABLE, files.reason)
+
+
 def _describe_files(files: FileView, *, yara: bool) -> Iterator[LedgerLine]:
     """Yield what became of reading and scanning the files themselves."""
+    from forensics.analyze.verdict import CONTENT, LIMITED, YARA_SCAN  # noqa: PLC0415 - as above
+
     for failure in files.failures[:_MOST_FAILURES]:
-        yield LedgerLine("file content", Outcome.FAILED, failure)
+        yield LedgerLine(CONTENT, Outcome.FAILED, failure)
     if len(files.failures) > _MOST_FAILURES:
-        yield LedgerLine(
-            "file content", Outcome.FAILED, f"{len(files.failures) - _MOST_FAILURES} more failures of this kind"
-        )
+        yield LedgerLine(CONTENT, Outcome.FAILED, f"{len(files.failures) - _MOST_FAILURES} more failures of this kind")
+    for name in files.limited[:_MOST_FAILURES]:
+        yield LedgerLine(LIMITED, Outcome.FAILED, name)
+    if len(files.limited) > _MOST_FAILURES:
+        yield LedgerLine(LIMITED, Outcome.FAILED, f"{len(files.limited) - _MOST_FAILURES} more of this kind")
     if not yara:
-        yield LedgerLine("yara scan", Outcome.NOT_APPLICABLE, "switched off")
+        yield LedgerLine(YARA_SCAN, Outcome.NOT_APPLICABLE, "switched off")
 
 
 def _run(analyzer: Analyzer, view: CaseView) -> tuple[list[Finding], LedgerLine]:

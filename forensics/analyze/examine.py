@@ -76,6 +76,7 @@ class Examiner:
     kinds: dict[str, Kind] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    limited: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     scanned_files: int = 0
     _text_bytes: int = 0
@@ -106,7 +107,7 @@ class Examiner:
         limit = _MOST_DATABASE if is_database_path(entry.path) else _MOST_KEPT
         size = min(content.size_bytes, limit)
         if self._text_bytes + size > TEXT_BUDGET_BYTES:
-            self.failures.append(f"{from_bytes(entry.path)}: not kept, the budget for text is used up")
+            self.limited.append(f"{from_bytes(entry.path)}: not kept, the budget for text is used up")
             return
         self._text_bytes += size
         self.texts[content.sha256] = content.read(limit)
@@ -137,6 +138,9 @@ class Examiner:
         )
 
     def _scan(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> None:
+        if content.size_bytes > _MOST_SCANNED:
+            self.limited.append(f"{from_bytes(b'/' + entry.path)}: larger than {_MOST_SCANNED >> 20} MiB, not scanned")
+            return
         result = self._ask(entry, content, magic=magic)
         self.scanned_files += 1
         if result.failure:
@@ -152,8 +156,6 @@ class Examiner:
     def _ask(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> ScanResult:
         if self.scanner is None:
             return ScanResult()
-        if content.size_bytes > _MOST_SCANNED:
-            return ScanResult(failure=f"larger than {_MOST_SCANNED >> 20} MiB, not scanned")
         externals = make_externals(entry, self.kinds[content.sha256])
         file = content.open_file()
         if file is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from forensics.analyze.examine import Examiner
 from forensics.analyze.files import Artifact, Origin, Stage
 from forensics.analyze.runtime import number_of, object_of, text_of
 from forensics.archive.content import BlockSource
+from forensics.archive.limits import DAMAGE, Anomaly, Report
 from forensics.archive.tar import ChunkReader, MemberContent, TarMember, read_tar
 from forensics.archive.visitor import Content, spool_content
 from forensics.errors import IrError
@@ -29,27 +31,31 @@ _ORIGINS = {
 
 
 def read_extras(
-    case: Case, items: Iterable[EvidenceItem], examiner: Examiner, failures: list[str]
+    case: Case, items: Iterable[EvidenceItem], examiner: Examiner, failures: list[str], warnings: list[str]
 ) -> tuple[Artifact, ...]:
     """Return the files of all such items, examined; an item that cannot be read is a failure that names it."""
+
+    def report(item: EvidenceItem, found: Anomaly) -> None:
+        (failures if found.code in DAMAGE else warnings).append(f"{item.id}: {found.message}")
+
     artifacts: list[Artifact] = []
     for item in items:
         origin = _ORIGINS.get(item.kind)
         if origin is None:
             continue
         try:
-            artifacts.extend(_read_item(case, item, origin, examiner, failures))
+            artifacts.extend(_read_item(case, item, origin, examiner, partial(report, item)))
         except (IrError, OSError) as error:
             failures.append(f"{item.id}: {error}")
     return tuple(artifacts)
 
 
 def _read_item(
-    case: Case, item: EvidenceItem, origin: Origin, examiner: Examiner, failures: list[str]
+    case: Case, item: EvidenceItem, origin: Origin, examiner: Examiner, report: Report
 ) -> Iterator[Artifact]:
     if origin in {Origin.TMPFS, Origin.VOLUME}:
         stream = ChunkReader(case.stream(item))
-        for member, content in read_tar(stream, report=lambda found: failures.append(f"{item.id}: {found.message}")):
+        for member, content in read_tar(stream, report=report):
             yield _read_member(item, origin, member, content, examiner)
         return
     path = to_bytes(text_of(item.attributes.get("exe")) or text_of(item.attributes.get("target")))
@@ -74,7 +80,8 @@ def _read_member(
     path = posixpath.normpath(prefix + b"/" + name).lstrip(b"/")
     entry = FileEntry(
         path, member.type, member.mode, member.uid, member.gid, member.size_bytes, member.mtime_ns,
-        link_target=member.link_target, xattrs=member.xattrs, atime_ns=member.atime_ns, ctime_ns=member.ctime_ns,
+        link_target=member.link_target, xattrs=member.xattrs, device=member.device,
+        atime_ns=member.atime_ns, ctime_ns=member.ctime_ns,
     )  # fmt: skip
     if member.type is not EntryType.FILE or member.hard_link:
         return Artifact(item.id, origin, entry, None, Stage.RUNTIME)

@@ -114,7 +114,10 @@ class Artifact:
 
 @dataclass(frozen=True)
 class FileView:
-    """Everything known about files. ``reason`` says why there is no file system, where there is none."""
+    """Everything known about files. ``reason`` says why there is no file system, where there is none.
+
+    ``failures`` says what could not be examined, ``limited`` what a limit of ours kept from being examined.
+    """
 
     item: str = ""
     baseline: Baseline = Baseline.NONE
@@ -134,6 +137,7 @@ class FileView:
     anomalies: tuple[tuple[str, str, bytes], ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    limited: tuple[str, ...] = ()
     scanned: bool = False
     reason: str = "no file system in this case"
 

@@ -51,7 +51,7 @@ def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> File
     items = [item for item in case.items() if item.outcome is Outcome.COLLECTED]
     images = [item for item in items if item.kind == "image"]
     view = _read_image(case, images[-1], loading, base) if images else FileView()
-    extras = read_extras(case, items, examiner, loading.failures)
+    extras = read_extras(case, items, examiner, loading.failures, loading.warnings)
     failures = (*view.failures, *loading.failures, *examiner.failures)
     return replace(
         view,
@@ -59,6 +59,7 @@ def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> File
         texts=examiner.texts,
         kinds=examiner.kinds,
         failures=tuple(dict.fromkeys(failures)),
+        limited=tuple(dict.fromkeys(examiner.limited)),
         warnings=(*view.warnings, *loading.warnings),
         scanned=examiner.scanner is not None and examiner.scanner.rule_count > 0,
     )
@@ -144,6 +145,8 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
     loading.warnings.extend(_name_unread(trees))
     anomalies = (*source.anomalies, *image.anomalies, *trees.final.anomalies)
     reasons = list(_failures_of(anomalies))
+    if not any(layer.entries for layer in trees.final.layers):
+        reasons.append("the image holds nothing at all, not even a folder")
     view = FileView(
         item=item.id,
         baseline=trees.baseline,

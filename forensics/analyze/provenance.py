@@ -8,6 +8,7 @@ from forensics.analyze.behaviour import find_behaviours
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import object_of, texts_of
+from forensics.archive.limits import DAMAGE
 from forensics.model import Confidence, EvidenceRef, Finding, Severity
 
 ANOMALY = Rule(
@@ -40,6 +41,7 @@ _SERIOUS = (
     "outside",
     "absolute",
 )
+_DAMAGED = "The image's archive is damaged or incomplete"
 _HARMLESS = ("no-end-marker", "global-header", "unreferenced-part")
 _HISTORY_SEVERITY = {
     "download-and-run": Severity.MEDIUM,
@@ -106,10 +108,12 @@ def analyze_archive(view: CaseView) -> Iterator[Finding]:
     for code, message, path in view.files.anomalies:
         by_code.setdefault(code, []).append((message, path))
     for code, places in sorted(by_code.items()):
-        serious = any(mark in code for mark in _SERIOUS)
+        serious = code in DAMAGE or any(mark in code for mark in _SERIOUS)
+        damaged = code in DAMAGE and "mismatch" not in code
         severity = Severity.HIGH if "mismatch" in code else Severity.MEDIUM if serious else Severity.LOW
         yield ANOMALY.found(
-            f"{code}: {places[0][0]} ({len(places)} times)",
+            f"{code}: {places[0][0]}{f' ({len(places)} times)' if len(places) > 1 else ''}",
             [EvidenceRef(view.files.item, path=path or None) for _, path in places],
             severity=Severity.INFO if code in _HARMLESS else severity,
+            title=_DAMAGED if damaged else "",
         )

@@ -61,7 +61,7 @@ def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
     with open_scanner(find_rule_files(rules, own=own)) as scanner:
         examiner = Examiner(scanner)
         files = load_files(case, examiner)
-        scan = Scan(scanner.rule_count, examiner.scanned_files, failures=list(files.failures))
+        scan = Scan(scanner.rule_count, examiner.scanned_files, failures=[*files.failures, *files.limited])
     if not files.artifacts and files.reason:
         scan.failures.append(files.reason)
     for artifact in files.artifacts:
@@ -108,7 +108,7 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
             places.clear()
         scan.failures += [f"archive: {anomaly.message}" for anomaly in source.anomalies if anomaly.code in DAMAGE]
     scan.scanned = examiner.scanned_files
-    scan.failures += examiner.failures
+    scan.failures += examiner.failures + examiner.limited
     return scan
 
 
@@ -125,4 +125,4 @@ def _scan_file(path: Path, scanner: Scanner) -> Scan:
         content.close()
     facts = examiner.facts.get(content.sha256)
     matches = [FileMatch(name, content.sha256, match) for match in facts.matches] if facts else []
-    return Scan(scanner.rule_count, examiner.scanned_files, matches, examiner.failures)
+    return Scan(scanner.rule_count, examiner.scanned_files, matches, examiner.failures + examiner.limited)

@@ -1,16 +1,24 @@
-"""Analysis on disk: JSON lines below ``analysis/``, and back. The same analysis gives the same bytes."""
+"""Analysis on disk: JSON lines below ``analysis/``, and back. The same analysis gives the same bytes.
+
+What is read back must be what the custody log says was written; a file is never read through a link.
+"""
 
 from __future__ import annotations
 
 import enum
+import errno
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from forensics.analyze.rule import ATTACK_VERSION
-from forensics.errors import CaseError
+from forensics.errors import CaseError, VerificationError
+from forensics.evidence.files import open_directory
 from forensics.model import (
     Analysis,
     Change,
@@ -54,10 +62,16 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401 - any noun
     return value
 
 
-def write_analysis(case: Case, analysis: Analysis) -> None:
-    """Write the analysis; an older one is replaced."""
+def write_analysis(case: Case, analysis: Analysis) -> dict[str, str]:
+    """Write the analysis, replacing an older one; return the SHA-256 (hex) of each file by its path below the case."""
+    digests: dict[str, str] = {}
+
+    def write(name: str, content: bytes) -> None:
+        case.write_analysis(name, content)
+        digests[f"{_FOLDER}/{name}"] = hashlib.sha256(content).hexdigest()
+
     for name in _LISTS:
-        case.write_analysis(f"{name}.jsonl", _lines(getattr(analysis, name)))
+        write(f"{name}.jsonl", b"".join(_lines(getattr(analysis, name))))
     summary = {
         "schema": SCHEMA,
         "attack": ATTACK_VERSION,
@@ -65,7 +79,8 @@ def write_analysis(case: Case, analysis: Analysis) -> None:
         "reasons": list(analysis.reasons),
         "warnings": list(analysis.warnings),
     }
-    case.write_analysis(_SUMMARY, json.dumps(summary, ensure_ascii=True, indent=1).encode("ascii") + b"\n")
+    write(_SUMMARY, json.dumps(summary, ensure_ascii=True, indent=1).encode("ascii") + b"\n")
+    return digests
 
 
 def _lines(values: Iterable[object]) -> Iterator[bytes]:
@@ -83,21 +98,23 @@ def read_analysis(case: Case) -> Analysis:
 
     Raises:
         CaseError: there is none, or it cannot be read.
+        VerificationError: a file is not what the custody log says was written; a case of an older version may have
+            no such record.
     """
-    folder = case.root / _FOLDER
     try:
-        summary = json.loads((folder / _SUMMARY).read_bytes())
+        stored = _Stored(case)
+        summary = json.loads(stored.read(_SUMMARY))
         return Analysis(
             verdict=Verdict(summary["verdict"]),
             reasons=tuple(summary["reasons"]),
             warnings=tuple(summary["warnings"]),
-            findings=_read(folder, "findings", _finding),
-            changes=_read(folder, "changes", _change),
-            recovered=_read(folder, "recovered", _recovered),
-            layers=_read(folder, "layers", lambda part: LayerSummary(**part)),
-            timeline=_read(folder, "timeline", _event),
-            indicators=_read(folder, "indicators", _indicator),
-            ledger=_read(folder, "ledger", _ledger),
+            findings=_read(stored, "findings", _finding),
+            changes=_read(stored, "changes", _change),
+            recovered=_read(stored, "recovered", _recovered),
+            layers=_read(stored, "layers", lambda part: LayerSummary(**part)),
+            timeline=_read(stored, "timeline", _event),
+            indicators=_read(stored, "indicators", _indicator),
+            ledger=_read(stored, "ledger", _ledger),
         )
     except FileNotFoundError as error:
         raise CaseError(f"{case.root} has not been analysed", hint=f"run 'ir analyze {case.root}'") from error
@@ -105,9 +122,55 @@ def read_analysis(case: Case) -> Analysis:
         raise CaseError(f"the analysis in {case.root} cannot be read", hint=f"run 'ir analyze {case.root}'") from error
 
 
-def _read(folder: Path, name: str, parse: Callable[[dict[str, Any]], _Noun]) -> tuple[_Noun, ...]:
-    with (folder / f"{name}.jsonl").open("rb") as file:
-        return tuple(parse(json.loads(line)) for line in file)
+class _Stored:
+    """The files of a stored analysis, each checked against the custody log before anything of it is believed."""
+
+    def __init__(self, case: Case) -> None:
+        self._folder = case.root / _FOLDER
+        self._hint = f"run 'ir analyze {case.root}' again"
+        self._recorded = find_recorded(case)
+
+    def read(self, name: str) -> bytes:
+        """Return a file as it was recorded; nothing but a regular file is read."""
+        path = f"{_FOLDER}/{name}"
+        content = _read_regular(self._folder, name)
+        if content is None:
+            raise VerificationError(f"{path} is a link or no file", hint=self._hint)
+        wanted = self._recorded.get(path)
+        if wanted != (hashlib.sha256(content).hexdigest() if self._recorded else None):
+            raise VerificationError(f"{path} is not what was recorded when it was made", hint=self._hint)
+        return content
+
+
+def find_recorded(case: Case) -> dict[str, str]:
+    """Return the digests that the last analysis left in the custody log; none for a case of an older version."""
+    for entry in reversed(case.custody()):
+        details = entry.details if entry.action == "analyze" and isinstance(entry.details, dict) else {}
+        found = {name: str(value) for name, value in details.items() if name.startswith(f"{_FOLDER}/")}
+        if found:
+            return found
+    return {}
+
+
+def _read_regular(folder: Path, name: str) -> bytes | None:
+    """Return the content of a regular file, or None for anything else; follows no link and waits for no pipe."""
+    directory = open_directory(folder)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=directory), "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            return None
+        raise
+    finally:
+        os.close(directory)
+
+
+def _read(stored: _Stored, name: str, parse: Callable[[dict[str, Any]], _Noun]) -> tuple[_Noun, ...]:
+    return tuple(parse(json.loads(line)) for line in stored.read(f"{name}.jsonl").split(b"\n")[:-1])
 
 
 def _bytes(value: str | None) -> bytes | None:

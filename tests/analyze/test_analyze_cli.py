@@ -55,17 +55,31 @@ def test_examine_against_a_base(tmp_path: Path, suspect: Path, capsys: pytest.Ca
     assert (code, document["verdict"], document["findings"]) == (0, "no-evidence", 0)
 
 
-def test_examine_of_a_truncated_image_is_not_clean(
-    tmp_path: Path, suspect: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    raw = suspect.read_bytes()
-    cut = tmp_path / "cut.tar"
-    flat = layer({f"d/{n}": bytes(3000) for n in range(20)})
-    cut.write_bytes(flat[: len(flat) // 2 + 100])
-    code, document, _ = call(capsys, "examine", cut, "--case", tmp_path / "case")
-    assert code == 1
-    assert document["failures"]
-    assert raw
+def test_examine_of_a_truncated_image_is_not_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = image([layer({"etc/os-release": "x"}), layer({f"d/{n}": bytes(3000) for n in range(20)})])
+    for number, raw in enumerate((plain, layer({f"d/{n}": bytes(3000) for n in range(20)}))):
+        cut = tmp_path / "cut.tar"
+        cut.write_bytes(raw[: len(raw) // 2 + 100])
+        code, document, _ = call(capsys, "examine", cut, "--case", tmp_path / f"case{number}")
+        assert (code, document["verdict"]) == (1, "suspicious")
+        assert document["failures"]
+        assert document["reasons"][0].startswith(
+            "not to be taken as clean: the image could not be examined as a whole ("
+        )
+    assert "table of contents" in "".join(read_reasons(tmp_path / "case0"))
+
+
+def read_reasons(case: Path) -> list[str]:
+    reasons: list[str] = json.loads((case / "analysis" / "analysis.json").read_text("ascii"))["reasons"]
+    return reasons
+
+
+def test_examine_of_an_archive_without_members_is_not_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.tar"
+    empty.write_bytes(bytes(10240))
+    code, document, _ = call(capsys, "examine", empty, "--case", tmp_path / "case")
+    assert (code, document["verdict"]) == (1, "suspicious")
+    assert "holds nothing at all" in document["reasons"][0]
 
 
 @pytest.mark.parametrize(
