@@ -78,15 +78,6 @@ CAPABILITY = Rule(
     "ping, and servers that bind low ports, are given one capability.",
     _NEXT,
 )
-DEVICE = Rule(
-    "privilege.block-device-node",
-    "A node for a disk was made",
-    Severity.HIGH,
-    ("T1611",),
-    "Through a disk's device node the host's file system can be read and written.",
-    "None in a container that is not privileged.",
-    _NEXT,
-)
 _INTERPRETERS = (
     b"bash",
     b"dash",
@@ -183,7 +174,7 @@ def analyze_privileges(view: CaseView) -> Iterator[Finding]:
     """Judge set-id bits and capabilities gained, by new files and by changes of mode or attributes alone."""
     shells = _shell_digests(view)
     setid: list[Artifact] = []
-    for artifact, entry, before in _entries(view):
+    for artifact, entry, before in iterate_entries(view):
         gained = entry.mode & _SETID & ~(before.mode if before and before.type is EntryType.FILE else 0)
         if gained and entry.type is EntryType.FILE and entry.mode & 0o111:
             name = entry.path.rsplit(b"/", 1)[-1]
@@ -194,8 +185,6 @@ def analyze_privileges(view: CaseView) -> Iterator[Finding]:
         if capability := _gained_capability(entry, before):
             severity = Severity.LOW if capability & ~_MILD_CAPABILITIES == 0 and not in_temp(entry.path) else None
             yield CAPABILITY.found(f"{show_path(entry.path)} {capability:#x}", [artifact.reference], severity=severity)
-        if entry.type is EntryType.BLOCK_DEVICE and (before is None or before.type is not EntryType.BLOCK_DEVICE):
-            yield DEVICE.found(f"{show_path(entry.path)} {entry.device}", [artifact.reference])
     if setid:
         runtime = any(artifact.is_runtime or in_temp(artifact.path) for artifact in setid)
         yield SETID.found(
@@ -203,7 +192,7 @@ def analyze_privileges(view: CaseView) -> Iterator[Finding]:
         )
 
 
-def _entries(view: CaseView) -> Iterator[tuple[Artifact, FileEntry, FileEntry | None]]:
+def iterate_entries(view: CaseView) -> Iterator[tuple[Artifact, FileEntry, FileEntry | None]]:
     """Yield what may have gained a right: candidates, and changes of mode or attributes that left the content alone."""
     seen: set[bytes] = set()
     stage = Stage.RUNTIME if view.files.baseline.is_runtime else Stage.BUILD

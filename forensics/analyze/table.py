@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from forensics.analyze.accounts import analyze_accounts
 from forensics.analyze.collection import analyze_collection
+from forensics.analyze.devices import analyze_devices
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import analyze_file_types
 from forensics.analyze.matches import analyze_matches
@@ -47,6 +48,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("file types", analyze_file_types, FILES),
     Analyzer("system files", analyze_system_files, FILES),
     Analyzer("privileges", analyze_privileges, FILES),
+    Analyzer("disk nodes", analyze_devices, FILES),
     Analyzer("preload", analyze_preload, FILES),
     Analyzer("persistence", analyze_persistence, FILES),
     Analyzer("accounts", analyze_accounts, FILES),
