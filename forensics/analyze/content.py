@@ -60,6 +60,10 @@ class StringMatch:
     data: bytes
 
 
+OWN = "own-"
+"""Begins the namespace of the rules that ship with ir."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One YARA rule that matched one content."""
@@ -69,6 +73,11 @@ class Match:
     tags: tuple[str, ...]
     meta: Mapping[str, str]
     strings: tuple[StringMatch, ...]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the rule ships with ir, so that nobody else needs to be named for it."""
+        return self.namespace.startswith(OWN)
 
 
 @dataclass(frozen=True, slots=True)

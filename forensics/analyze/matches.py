@@ -99,5 +99,8 @@ def describe_strings(match: Match) -> str:
 
 
 def _attribute(match: Match) -> str:
+    """Return whom to name for a rule that is not ours."""
+    if match.is_own:
+        return ""
     parts = [f"{name}: {show(match.meta[name], 120)}" for name in _ATTRIBUTION if match.meta.get(name)]
     return f" [{'; '.join(parts)}]" if parts else ""

@@ -11,6 +11,7 @@ from forensics.analyze.content import Match
 from forensics.analyze.examine import Examiner
 from forensics.analyze.load import load_files
 from forensics.analyze.scanner import Scanner, find_rule_files, open_scanner
+from forensics.archive.compression import detect_compression
 from forensics.archive.content import BlockSource, MemberContent
 from forensics.archive.image import open_image
 from forensics.archive.limits import DAMAGE
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from forensics.evidence.case import Case
 
 _MEMORY_BYTES = 8 << 20
+_HEAD_BYTES = 512
+_TAR_MAGIC = slice(257, 262)
+_ARCHIVE_NAMES = (".tar", ".tgz", ".tar.gz", ".tzst", ".tar.zst", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+PLAIN_FILE = "no image; scanned as one plain file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,16 @@ class FileMatch:
 
 @dataclass
 class Scan:
-    """A finished scan: only without ``failures`` does an empty ``matches`` mean that nothing matched."""
+    """A finished scan: only without ``failures`` does an empty ``matches`` mean that nothing matched.
+
+    ``note`` says how it was read, where that is not what one expects of an image.
+    """
 
     rules: int
     scanned: int = 0
     matches: list[FileMatch] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    note: str = ""
 
 
 def check_rules(rules: tuple[Path, ...]) -> None:
@@ -82,10 +91,26 @@ def scan_path(path: Path, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
     with open_scanner(find_rule_files(rules, own=own)) as scanner:
         try:
             return _scan_image(path, scanner)
-        except ArchiveError:
+        except ArchiveError as error:
             if not path.is_file() or not path.stat().st_size:
                 raise
-        return _scan_file(path, scanner)
+            unread = error.message
+        scan = _scan_file(path, scanner)
+    scan.note = PLAIN_FILE
+    if claim := _find_claim(path):
+        scan.failures.append(f"{claim}, but cannot be read as an archive ({unread}): what it holds was not scanned")
+    return scan
+
+
+def _find_claim(path: Path) -> str:
+    """Return in what way the file says that it is an archive: by its first bytes, or by its name; else nothing."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if kind := detect_compression(head):
+        return f"it begins like {kind}"
+    if head[_TAR_MAGIC].startswith(b"ustar"):
+        return "it begins like tar"
+    return "it is named like an archive" if path.name.lower().endswith(_ARCHIVE_NAMES) else ""
 
 
 def _scan_image(path: Path, scanner: Scanner) -> Scan:
@@ -101,7 +126,10 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
     scan = Scan(scanner.rule_count)
     with open_image(path) as source:
         for image in source.images:
-            layers = {tree.layer.index: tree.diff_id for tree in read_layers(source, image, visit)}
+            trees = read_layers(source, image, visit)
+            layers = {tree.layer.index: tree.diff_id for tree in trees}
+            if not any(tree.members for tree in trees):
+                scan.failures.append("the image holds nothing at all, not even a folder")
             for name, digest, layer in places:
                 matches = examiner.facts[digest].matches
                 scan.matches += [FileMatch(name, digest, match, layers.get(layer)) for match in matches]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forensics.analyze.content import Match, StringMatch
+from forensics.analyze.content import OWN, Match, StringMatch
 from forensics.errors import IrError, RuleError
 from forensics.resources import find_rules_dir
 from forensics.text import show
@@ -50,23 +50,27 @@ class ScanRequest:
 
 
 def find_rule_files(rules: tuple[Path, ...], *, own: bool = True) -> dict[str, str]:
-    """Return namespace to path of the shipped rules and the user's files and folders.
+    """Return namespace to path of the shipped rules and the user's files and folders; ours begin with :data:`OWN`.
 
     Raises:
         RuleError: a path does not exist, or a folder holds no rules.
     """
     files: list[Path] = sorted(find_rules_dir().glob("*.yar")) if own else []
+    count = len(files)
     for path in rules:
+        name = show(os.fsencode(path))
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
             if not found:
-                raise RuleError(f"{path} holds no rule files", hint=f"rule files end in {', '.join(_SUFFIXES)}")
+                raise RuleError(f"{name} holds no rule files", hint=f"rule files end in {', '.join(_SUFFIXES)}")
             files += found
         elif path.is_file():
             files.append(path)
         else:
-            raise RuleError(f"{path} does not exist", hint="give a rule file or a folder of rule files")
-    return {f"{index:04d}:{file.name}": str(file) for index, file in enumerate(files)}
+            raise RuleError(f"{name} does not exist", hint="give a rule file or a folder of rule files")
+    return {
+        f"{OWN if index < count else 'user-'}{index:04d}:{file.name}": str(file) for index, file in enumerate(files)
+    }
 
 
 class Scanner:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from forensics.cli.frame import emit_json, json_option
+from forensics.errors import UsageError
+from forensics.text import show
 
 HELP = """Rebuild findings, changes, timeline and verdict of CASE from its evidence alone; no engine is asked.
 
@@ -36,6 +39,7 @@ def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: boo
     from forensics.cli.analyze_view import describe_analysis, find_failures, say_analysis  # noqa: PLC0415 - as above
     from forensics.cli.session import open_case  # noqa: PLC0415 - as above
 
+    _refuse_file(case)
     with open_case(case) as opened:
         again = [name for name in opened.open_activities() if name.startswith("analysis#")]
         with opened.activity("analyze", "analysis", "findings derived from the evidence", finishes=again):
@@ -45,3 +49,9 @@ def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: boo
         else:
             say_analysis(analysis, opened.root / "analysis")
     return int(bool(find_failures(analysis)))
+
+
+def _refuse_file(path: Path) -> None:
+    if path.is_file():
+        name = show(os.fsencode(path))
+        raise UsageError(f"{name} is a file, not a case", hint=f"'ir examine {name}' examines a saved image")

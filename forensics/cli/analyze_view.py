@@ -15,13 +15,16 @@ from forensics.risk import mask_secrets
 from forensics.text import encode_base64, show, show_path
 
 if TYPE_CHECKING:
-    from forensics.analyze.content import StringMatch
+    from forensics.analyze.content import Match, StringMatch
     from forensics.analyze.scan import FileMatch, Scan
     from forensics.model import Analysis, EvidenceRef, Finding, JsonObject
 
 _COLOURS = {Severity.CRITICAL: "red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _MOST_LINES = 40
 _SHOWN = 150
+_REASON = 300
+_COMPACT = 90
+_SHOWN_STRING = 50
 
 
 def find_failures(analysis: Analysis) -> list[str]:
@@ -68,7 +71,7 @@ def say_analysis(analysis: Analysis, where: Path) -> None:
         say(f"  {mask_secrets(reason)}")
     for finding in analysis.findings[:_MOST_LINES]:
         label = click.style(f"{finding.severity.value:9}", fg=_COLOURS.get(finding.severity))
-        say(f"{label}{finding.rule}: {show(mask_secrets(finding.matched), _SHOWN)}")
+        say(f"{label}{finding.rule}: {show(mask_secrets(finding.matched), _COMPACT)}")
     if len(analysis.findings) > _MOST_LINES:
         say(f"{len(analysis.findings) - _MOST_LINES} more in {where}/findings.jsonl")
     for failure in find_failures(analysis)[:_MOST_LINES]:
@@ -76,8 +79,19 @@ def say_analysis(analysis: Analysis, where: Path) -> None:
     say(f"analysis: {where}")
 
 
-def _show_string(part: StringMatch) -> str:
-    return f"{part.identifier}@{part.offset:#x} {mask_secrets(show(part.data, 60))}"
+def _show_strings(match: Match) -> str:
+    """Return the first string that matched and how many more there are; all of them are in the JSON form."""
+    if not match.strings:
+        return ""
+    first, more = match.strings[0], len(match.strings) - 1
+    text = mask_secrets(show(first.data, _SHOWN_STRING))
+    return f": {first.identifier}@{first.offset:#x} {text}{f' and {more} more' if more else ''}"
+
+
+def _credit(match: Match) -> str:
+    """Return whom to name for a rule that is not ours."""
+    credit = [show(match.meta[key], 60) for key in ("author", "license") if match.meta.get(key)]
+    return f" ({', '.join(credit)})" if credit and not match.is_own else ""
 
 
 def describe_scan(scan: Scan, path: Path) -> JsonObject:
@@ -88,6 +102,7 @@ def describe_scan(scan: Scan, path: Path) -> JsonObject:
         "rules": scan.rules,
         "scanned": scan.scanned,
         "complete": not scan.failures,
+        "note": scan.note,
         "matches": [_describe_match(found) for found in scan.matches],
         "failures": [show(failure) for failure in scan.failures],
     }
@@ -104,15 +119,7 @@ def _describe_match(found: FileMatch) -> JsonObject:
         "sha256": found.sha256,
         "layer": found.layer,
         "item": found.item or None,
-        "strings": [
-            {
-                "id": part.identifier,
-                "offset": part.offset,
-                "text": mask_secrets(show(part.data)),
-                "hex": part.data.hex(),
-            }
-            for part in found.match.strings
-        ],
+        "strings": [_describe_string(part) for part in found.match.strings],
     }
 
 
@@ -127,15 +134,11 @@ def _describe_string(part: StringMatch) -> JsonObject:
 def say_scan(scan: Scan) -> None:
     """Show matches, then what could not be scanned."""
     for found in scan.matches:
-        strings = ", ".join(
-            f"{s.identifier}@{s.offset:#x} {mask_secrets(show(s.data, 60))}" for s in found.match.strings[:3]
-        )
-        credit = ", ".join(
-            show(found.match.meta[key], 60) for key in ("author", "license") if found.match.meta.get(key)
-        )
-        say(f"{show(found.match.rule)}: {show_path(found.path)}: {strings}{f' ({credit})' if credit else ''}")
+        say(f"{show(found.match.rule)}: {show_path(found.path)}{_show_strings(found.match)}{_credit(found.match)}")
     say(f"{len(scan.matches)} matches of {scan.rules} rules in {scan.scanned} different contents")
+    if scan.note:
+        say(scan.note)
     for failure in scan.failures[:_MOST_LINES]:
-        say(f"failed: {show(failure, _SHOWN)}", err=True)
+        say(f"failed: {show(failure, _REASON)}", err=True)
     if scan.failures:
         say(f"the scan is not complete: {len(scan.failures)} failures", err=True)

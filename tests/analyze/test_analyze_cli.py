@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from analyze_cases import ELF, F, image, layer, make_case
+from analyze_cases import ELF, F, image, layer, make_case, read_lines
 
 from forensics.cli import cli
 from forensics.cli.frame import run
@@ -143,3 +145,75 @@ def test_a_bad_rule_is_a_usage_error(
     code, document, _ = call(capsys, command, suspect, "--rules", bad)
     assert code == 2
     assert "bad.yar:2" in document["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "opener", "claim"),
+    [("a.tgz", gzip.compress, "begins like gzip"), ("a.img", bytes, "begins like tar"), ("a.tar", bytes, "named like")],
+)
+def test_a_scan_of_a_cut_archive_does_not_read_as_clean(
+    tmp_path: Path,
+    suspect: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    opener: Callable[[bytes], bytes],
+    claim: str,
+) -> None:
+    cut = tmp_path / name
+    cut.write_bytes(opener(suspect.read_bytes())[: 300 if "tar" in claim else 100])
+    code, document, _ = call(capsys, "scan", cut)
+    assert (code, document["complete"], document["note"]) == (1, False, "no image; scanned as one plain file")
+    assert claim in document["failures"][0]
+    assert run(cli, ["scan", str(cut)]) == 1
+    streams = capsys.readouterr()
+    assert "no image; scanned as one plain file" in streams.out
+    assert "what it holds was not scanned" in streams.err
+
+
+def test_a_scan_of_an_archive_without_members_is_not_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.tar"
+    empty.write_bytes(bytes(10240))
+    code, document, _ = call(capsys, "scan", empty)
+    assert (code, document["complete"]) == (1, False)
+
+
+def test_analyze_of_a_file_points_to_examine(suspect: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = call(capsys, "analyze", suspect)
+    assert code == 2
+    assert "is a file, not a case" in document["error"]
+    assert f"ir examine {suspect}" in document["hint"]
+
+
+def test_only_rules_of_others_are_credited(tmp_path: Path, suspect: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = tmp_path / "theirs.yar"
+    theirs.write_text(
+        'rule theirs { meta: author = "A. Nother" license = "MIT" strings: $a = "system($_GET" condition: $a }\n'
+    )
+    assert run(cli, ["scan", str(suspect), "--rules", str(theirs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith("(A. Nother, MIT)")] == [
+        line for line in lines if line.startswith("theirs:")
+    ]
+    assert not [line for line in lines if "Apache-2.0" in line]
+    run(cli, ["examine", str(suspect), "--rules", str(theirs), "--case", str(tmp_path / "case")])
+    capsys.readouterr()
+    matched = [finding["matched"] for finding in read_lines(tmp_path / "case" / "analysis" / "findings.jsonl")]
+    assert [text for text in matched if "author: A. Nother" in text]
+    assert not [text for text in matched if "author: ir" in text]
+
+
+def test_the_lists_of_the_terminal_are_compact(
+    tmp_path: Path, suspect: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(cli, ["examine", str(suspect), "--case", str(tmp_path / "case")])
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("critical", "high", "medium"))]
+    assert shown
+    assert max(map(len, shown)) <= 160
+
+
+def test_a_missing_rule_file_is_named_safely(suspect: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = call(capsys, "scan", suspect, "--rules", "no\x1b[31msuch.yar")
+    assert code == 2
+    assert "no\\x1b[31msuch.yar does not exist" in document["error"]
