@@ -222,7 +222,7 @@ def _unpack(file: BinaryIO, source: ImageSource) -> BinaryIO:
 
 
 def _reject(source: ImageSource, file: BinaryIO) -> None:
-    where = show(os.fsencode(source.path))
+    where = "standard input" if str(source.path) == "-" else show(os.fsencode(source.path))
     if not os.fstat(file.fileno()).st_size:
         raise ArchiveError(f"{where} is empty", hint="save the image again")
     raise ArchiveError(

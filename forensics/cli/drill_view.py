@@ -123,11 +123,14 @@ def _wrap(label: str, text: str, most_lines: int = 1) -> str:
 def lint_scenarios(names: tuple[str, ...]) -> int:
     """Check scenarios and show everything that is wrong; 1 when something is."""
     wrong = 0
-    for path in [find_scenario(name) for name in names] or list_scenarios():
+    paths = [find_scenario(name) for name in names] or list_scenarios()
+    for path in paths:
         problems, _ = check_scenario(path)
         wrong += len(problems)
         for problem in problems:
             say(problem.describe(show(str(path))) + (f"  ({problem.hint})" if problem.hint else ""))
+    if not wrong:
+        say(f"{len(paths)} checked, nothing wrong")
     return 1 if wrong else 0
 
 

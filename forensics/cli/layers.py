@@ -41,6 +41,8 @@ def command(path: Path, layer: int | None, target: Path | None, as_json: bool, *
     from forensics.archive.tree import read_trees  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.layers_view import describe_layers, find_image_path, say_layers, show_progress  # noqa: PLC0415 - as above
 
+    if layer is not None and target is None:
+        raise click.UsageError("--layer says what to extract; give --extract DIR too")
     with open_image(find_image_path(path), **choice) as source:
         if target is not None:
             _extract(source, layer, target, as_json=as_json)

@@ -210,7 +210,8 @@ def lint_playbooks(refs: tuple[str, ...], *, as_json: bool) -> int:
     from forensics.playbook.validate import find_problems  # noqa: PLC0415 - pydantic and yaml
 
     rows: list[JsonObject] = []
-    for path in [find_playbook(ref) for ref in refs] or list_playbooks():
+    paths = [find_playbook(ref) for ref in refs] or list_playbooks()
+    for path in paths:
         try:
             problems, _ = find_problems(read_limited(path), str(path))
         except PlaybookError as error:
@@ -225,6 +226,8 @@ def lint_playbooks(refs: tuple[str, ...], *, as_json: bool) -> int:
             f"{where}{'warning: ' if row['warning'] else ''}{row['message']}"
             + (f"  ({row['hint']})" if row["hint"] else "")
         )
+    if not rows and not as_json:
+        say(f"{len(paths)} checked, nothing wrong")
     return 1 if any(not row["warning"] for row in rows) else 0
 
 

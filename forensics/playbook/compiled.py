@@ -51,7 +51,7 @@ def list_playbooks() -> tuple[Path, ...]:
 
 
 def find_playbook(ref: str) -> Path:
-    """Return the file of *ref*: anything with a slash or a .yaml ending is a path, the rest is a shipped name.
+    """Return the file of *ref*: a path if it has a slash or ends in .yaml, else a shipped name, else a file here.
 
     Raises:
         PlaybookError: there is no such playbook; the hint names near ones.
@@ -64,6 +64,8 @@ def find_playbook(ref: str) -> Path:
     shipped = {path.stem: path for path in list_playbooks()}
     if ref in shipped:
         return shipped[ref]
+    if Path(ref).is_file():
+        return Path(ref)
     from difflib import get_close_matches  # noqa: PLC0415 - only for a wrong name
 
     close = get_close_matches(ref, shipped, n=1)

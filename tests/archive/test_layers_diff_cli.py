@@ -273,3 +273,9 @@ def test_what_a_real_engine_saves(docker_host: str, tmp_path: Path) -> None:
     finally:
         subprocess.run(["docker", "rm", container], check=True, capture_output=True)
         subprocess.run(["docker", "rmi", name], check=True, capture_output=True)
+
+
+def test_a_layer_to_extract_needs_a_folder(image: Path) -> None:
+    result = run("layers", image, "--layer", "0")
+    assert result.returncode == 2
+    assert result.stderr.startswith(b"ir: --layer says what to extract; give --extract DIR too")

@@ -9,7 +9,7 @@ import pytest
 
 from forensics.errors import PlaybookError
 from forensics.playbook import compiled
-from forensics.playbook.compiled import list_playbooks, read_playbook
+from forensics.playbook.compiled import find_playbook, list_playbooks, read_playbook
 
 IMPORTS = """
 import sys
@@ -101,3 +101,11 @@ def test_selecting_keeps_order_and_drops_needs_that_are_left_out() -> None:
 
 def test_the_checking_code_is_part_of_the_key() -> None:
     assert set(compiled._CHECKERS) >= {"actions.py", "lint.py", "loader.py", "schema.py", "validate.py"}
+
+
+def test_a_file_here_never_stands_before_a_shipped_playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("default", "mine"):
+        (tmp_path / name).write_text("")
+    assert find_playbook("default") in list_playbooks()
+    assert find_playbook("mine") == Path("mine")
