@@ -141,4 +141,5 @@ def say_scan(scan: Scan) -> None:
     for failure in scan.failures[:_MOST_LINES]:
         say(f"failed: {show(failure, _REASON)}", err=True)
     if scan.failures:
-        say(f"the scan is not complete: {len(scan.failures)} failures", err=True)
+        count = len(scan.failures)
+        say(f"the scan is not complete: {count} failure{'s' if count > 1 else ''}", err=True)
