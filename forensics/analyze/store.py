@@ -170,7 +170,7 @@ def _read_regular(folder: Path, name: str) -> bytes | None:
 
 
 def _read(stored: _Stored, name: str, parse: Callable[[dict[str, Any]], _Noun]) -> tuple[_Noun, ...]:
-    return tuple(parse(json.loads(line)) for line in stored.read(f"{name}.jsonl").split(b"\n")[:-1])
+    return tuple(parse(json.loads(line)) for line in stored.read(f"{name}.jsonl").splitlines())
 
 
 def _bytes(value: str | None) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from forensics.evidence.checklog import Items
@@ -15,6 +15,8 @@ _TAG = re.compile(r"([0-9a-f]{64})  ([a-z0-9.-]*)")
 _ITEM_FOLDER = re.compile(r"data/(E[0-9][^/.]*-[^/.]*)[/.]?")
 _OPEN_RECORDS = frozenset({"data/case.json", "data/items.jsonl", "data/ledger.jsonl"})
 TAG_FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "verify.sh")
+DERIVED = ("analysis", "report")
+"""The folders of what is built from evidence, and can be built again."""
 _MAX_MANIFEST = 1 << 27
 
 
@@ -57,6 +59,24 @@ def check_files(root: Path, wanted: Iterable[tuple[str, str]], found: Findings) 
             found.bad(f"{name}: is missing")
         elif hash_file(path, sha512=False).sha256 != digest:
             found.bad(f"{name}: differs from its digest")
+
+
+def check_derived(root: Path, recorded: Mapping[str, str], found: Findings) -> None:
+    """Check what is there of ``analysis/`` and ``report/`` against the log: rebuildable, so it may be missing.
+
+    What the log does not name (cases of older versions have no digests of the analysis) is remarked only.
+    """
+    present = {
+        f"{folder}/{path.name}": path for folder in DERIVED for path in _list_folder(root / folder) if path.is_file()
+    }
+    check_files(root, [(recorded[name], name) for name in present if name in recorded], found)
+    unknown = sorted(set(present) - set(recorded))
+    if unknown:
+        found.remark(f"derived, not on record, vouched for by nothing: {', '.join(unknown)}")
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
 def _read_manifest(root: Path, name: str, form: re.Pattern[str], found: Findings) -> list[tuple[str, str]]:

@@ -19,6 +19,8 @@ from forensics.model import JsonObject
 _ITEM = re.compile(rb'\{"id":"E[0-9]*","path":"(data/E[A-Za-z0-9/._-]*)","sha256":"([0-9a-f]*)",.*\}\n')
 _ATTESTED = re.compile(rb'"action":"acquire",.*"details":\{"item_line":"([0-9a-f]*)"')
 _LISTED = re.compile(r"([0-9a-f]{64})  (data/E[A-Za-z0-9/._-]*)")
+_WRITTEN = re.compile(rb'"(analysis/[a-z]+\.jsonl?)":"([0-9a-f]{64})"')
+_RENDERED = re.compile(rb'"action":"report",.*"hash_after":"sha256:([0-9a-f]{64})",.*"path":"(report/[a-z.]+)"\}\}\n')
 _MAX_LOG = 1 << 27
 _STEP_SECONDS = 1.0
 
@@ -92,6 +94,16 @@ def check_items(root: Path, log: Log, *, sealed: bool, found: Findings) -> Items
         wanted += _read_promises(root, line, found)
         _remark_failure(line, found)
     return Items(lines, tuple(wanted))
+
+
+def read_derived(log: Log) -> dict[str, str]:
+    """Return the last digest (hex) that the log holds of each file below ``analysis/`` and ``report/``, by path."""
+    recorded: dict[str, str] = {}
+    for line in log.lines:
+        recorded |= {match[1].decode("ascii"): match[2].decode("ascii") for match in _WRITTEN.finditer(line)}
+        if match := _RENDERED.search(line):
+            recorded[match[2].decode("ascii")] = match[1].decode("ascii")
+    return recorded
 
 
 def _read_promises(root: Path, line: bytes, found: Findings) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ The plan, the same as that of ``verify.sh``, step by step:
 (1) Shape: nothing but files of ours; no links, no devices, nothing to be fetched from elsewhere.
 (2) Custody: every line carries its number, the digest of the raw line before it, and the case's id.
 (3) Items: each line of ``items.jsonl`` stands in the custody log, in order.
-(4) Bytes: of every item (open case), or of everything below ``data/`` as the manifest lists it (sealed case).
+(4) Bytes: of every item (open case), or of everything below ``data/`` as the manifest lists it (sealed case); and of
+    the analysis and the reports that are there, as they were last recorded.
 (5) Seals: each names this case, the seal before it, the custody head and the manifests; signed by its signer.
 (6) Timestamps: over the signature, whole, and by the authority given from outside.
 
@@ -21,8 +22,8 @@ import re
 from pathlib import Path
 
 from forensics.errors import VerificationError
-from forensics.evidence.checkbytes import check_manifests, check_open_bytes
-from forensics.evidence.checklog import check_activities, check_chain, check_clock, check_items
+from forensics.evidence.checkbytes import check_derived, check_manifests, check_open_bytes
+from forensics.evidence.checklog import check_activities, check_chain, check_clock, check_items, read_derived
 from forensics.evidence.checkseals import check_mentions, check_seals
 from forensics.evidence.files import read_file
 from forensics.evidence.findings import Findings, Signature, Verification
@@ -34,7 +35,6 @@ _TOP_LEVEL = {
     *(".reserve", "data", "seals", "transfers", "analysis", "report", "custody.jsonl", "verify.sh"),
     *("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"),
 }
-_DERIVED = frozenset({"analysis", "report"})
 _BAG = ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", "seals/0001/seal.txt")
 _RECORDS = ("custody.jsonl", "data/case.json", "data/items.jsonl", "data/ledger.jsonl")
 _CASE_ID = re.compile(rb'^ "id": "(IR-[0-9A-Za-z-]*)",?$', re.MULTILINE)
@@ -69,6 +69,7 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
     items = check_items(root, log, sealed=sealed, found=found)  # (3)
     check_clock(log, found)
     check_activities(log, found)
+    check_derived(root, read_derived(log), found)  # (4)
     signature, seals, complete = Signature(), 0, True
     if not sealed:
         check_open_bytes(root, items, found)  # (4)
@@ -99,7 +100,7 @@ def _check_shape(root: Path, found: Findings) -> None:
             found.bad(f"{path.name} does not belong to a case")
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             found.bad(f"{path.name} is a link or no file")
-        elif path.is_dir() and path.name not in _DERIVED:
+        elif path.is_dir():
             for inner in sorted(path.rglob("*")):
                 if inner.is_symlink() or not (inner.is_file() or inner.is_dir()):
                     found.bad(f"{inner.relative_to(root)} is a link or no file")

@@ -4,8 +4,7 @@
 # In a case you doubt, do not run the copy inside it: run one that you got elsewhere, and name the case.
 set -u; LC_ALL=C; export LC_ALL; signers='' tsa='' failed=0 sealed='' who=''
 full() { case $1 in /*|'') printf '%s' "$1";; *) printf '%s/%s' "$PWD" "$1";; esac; }
-while getopts s:t: option; do
-  case $option in s) signers=$(full "$OPTARG");; t) tsa=$(full "$OPTARG");; *) exit 2;; esac; done
+while getopts s:t: option; do case $option in s) signers=$(full "$OPTARG");; t) tsa=$(full "$OPTARG");; *) exit 2;; esac; done
 shift $((OPTIND - 1)); cd -- "${1:-$(dirname -- "$0")}" || exit 2
 if [ ! -f custody.jsonl ] || [ ! -f data/case.json ]; then echo 'PROBLEM: this is no case'; exit 3; fi
 tmp=$(mktemp -d) || exit 2; trap 'rm -rf "$tmp"' EXIT; touch "$tmp/want" "$tmp/lines" "$tmp/heads"
@@ -17,19 +16,15 @@ check() { sha256sum -c "$1" 2>/dev/null | sed '/: OK$/d' >"$tmp/bad"; each "$tmp
 lines() { if grep -v "^[0-9a-f]\{64\}  $2\$" "$1" >"$tmp/bad" || grep -q '\.\./' "$1"; then bad "$1 holds a line that is no digest of ours"; fi; }
 # (1) Shape: nothing but files of ours; no links, no devices, nothing that is to be fetched from elsewhere.
 for name in * .*; do case $name in
-  .|..|.reserve|data|seals|transfers|analysis|report|custody.jsonl|verify.sh) ;;
-  bagit.txt|bag-info.txt|manifest-sha256.txt|tagmanifest-sha256.txt) ;;
+  .|..|.reserve|data|seals|transfers|analysis|report|custody.jsonl|verify.sh|bagit.txt|bag-info.txt|manifest-sha256.txt|tagmanifest-sha256.txt) ;;
   '*') ;; *) bad "$name does not belong to a case";; esac; done
-find . -type d \( -path ./analysis -o -path ./report \) -prune -o ! -type f ! -type d -print >"$tmp/odd"
-each "$tmp/odd" ' is a link or no file'; [ ! -s "$tmp/odd" ] || exit 3 # reading one could lead elsewhere, or never end
+find . ! -type f ! -type d >"$tmp/odd"; each "$tmp/odd" ' is a link or no file'; [ ! -s "$tmp/odd" ] || exit 3 # reading one could lead elsewhere, or never end
 for name in custody.jsonl data/case.json data/items.jsonl data/ledger.jsonl; do
   [ ! -f $name ] || [ "$(tr -d '\n -~' <$name | wc -c)" -eq 0 ] || bad "$name holds bytes that no record has"; done
 if [ -e seals ] || [ -e manifest-sha256.txt ] || grep -q '"action":"seal"' custody.jsonl; then sealed=1; fi
 # (2) Custody: every line names its number, the digest of the raw line before it, and this case.
-id=$(sed -n 's/^ "id": "\(IR-[0-9A-Za-z-]*\)",*$/\1/p' data/case.json)
-count=0 head=$(printf '%064d' 0)
-while IFS= read -r line; do
-  count=$((count + 1))
+id=$(sed -n 's/^ "id": "\(IR-[0-9A-Za-z-]*\)",*$/\1/p' data/case.json) count=0 head=$(printf '%064d' 0)
+while IFS= read -r line; do count=$((count + 1))
   case $line in "{\"seq\":$count,\"prev\":\"$head\",\"ts_utc\":\""*",\"case_id\":\"$id\",\"evidence_ids\":["*'}') ;;
     *) bad "custody.jsonl line $count does not continue the chain of this case";; esac
   head=$(printf '%s\n' "$line" | sha256sum); head=${head%% *}; echo "$head" >>"$tmp/heads"
@@ -51,6 +46,11 @@ elif [ -z "$sealed" ] && sed '$d' "$tmp/lines" | cmp -s - "$tmp/attested"; then 
 else bad 'data/items.jsonl and custody.jsonl do not hold the same items'; fi
 find data -type f | sort >"$tmp/present"
 # (4) Bytes: of every item while the case is open; once it is sealed, of everything below data, as the manifest lists it.
+# What is there of analysis and report (derived, so it may be missing) must be as it was last recorded.
+grep -oE '"analysis/[a-z]+\.jsonl?":"[0-9a-f]{64}"|"action":"report",.*"hash_after":"sha256:[0-9a-f]{64}",.*"path":"report/[a-z.]+"}}$' custody.jsonl |
+  sed 's|^"\(analysis/.*\)":"\(.*\)"$|\2  \1|; s|.*"hash_after":"sha256:\(.\{64\}\)",.*"path":"\(.*\)"}}$|\1  \2|' |
+  while read -r hash name; do [ ! -f "$name" ] || printf '%s  %s\n' "$hash" "$name" >"$tmp/derived-${name%%/*}-${name#*/}"; done
+for file in "$tmp"/derived-*; do [ ! -f "$file" ] || check "$file"; done
 if [ -z "$sealed" ]; then check "$tmp/want"
   { cut -c67- "$tmp/want"; echo data/case.json; echo data/items.jsonl; echo data/ledger.jsonl; } |
     sort | comm -13 - "$tmp/present" >"$tmp/extra"
