@@ -21,7 +21,7 @@ from forensics.analyze.runtime import object_of, text_of, texts_of
 from forensics.archive.image import Image, ImageSource, open_image
 from forensics.archive.limits import DAMAGE, Anomaly
 from forensics.archive.tree import Content, compare, merge, read_layers
-from forensics.errors import ArchiveError
+from forensics.errors import ArchiveError, UsageError
 from forensics.model import EvidenceItem, FileEntry, Outcome
 from forensics.text import show_path
 
@@ -69,15 +69,18 @@ def _read_image(case: Case, item: EvidenceItem, loading: Loading, base: Path | N
     with ExitStack() as stack:
         try:
             source = stack.enter_context(open_image(case.path_of(item)))
-        except ArchiveError as error:
+            image = source.select(**read_choice(item))
+        except (ArchiveError, UsageError) as error:
             return FileView(item=item.id, reason=error.message, failures=(f"{item.id}: {error.message}",))
-        image = source.images[0]
-        if len(source.images) > 1:
-            loading.warnings.append(f"{item.id} holds {len(source.images)} images; the first was examined")
         if base is None:
             return _read_layers(case, item, source, image, loading)
         base_source = stack.enter_context(open_image(base))
         return _read_against(item, source, image, base_source, loading)
+
+
+def read_choice(item: EvidenceItem) -> dict[str, str | None]:
+    """Return which image of a file with several was chosen when the file became evidence."""
+    return {name: str(item.attributes[name]) if item.attributes.get(name) else None for name in ("tag", "platform")}
 
 
 def _read_layers(case: Case, item: EvidenceItem, source: ImageSource, image: Image, loading: Loading) -> FileView:
@@ -106,7 +109,7 @@ def _read_against(
 ) -> FileView:
     """Compare with an image that was given from outside: everything that is not in it counts as new."""
     examiner = loading.examiner
-    base_image = base_source.images[0]
+    base_image = base_source.select()
     quiet = replace(examiner, scanner=None)
     below = read_layers(base_source, base_image, lambda entry, content: quiet.examine(entry, content, is_new=False))
     before = merge(below, base_source.limits)

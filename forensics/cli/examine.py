@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from forensics.cli.frame import emit_json, json_option, say
-
-if TYPE_CHECKING:
-    from forensics.evidence.case import Case
 
 HELP = """Analyse a saved image, OCI layout, exported tar or directory into a new case, with a report.
 
@@ -35,23 +31,34 @@ examined, and is named.
     metavar="PATH",
     help="YARA file or folder; may be repeated.",
 )
+@click.option("--tag", help="Of several images in the file, the one with this tag or id.")
+@click.option("--platform", help="Of several images in the file, the one for this platform, such as linux/arm64.")
 @json_option
-def command(path: Path, base: Path | None, case_dir: Path | None, rules: tuple[Path, ...], as_json: bool) -> int:
+def command(
+    path: Path,
+    base: Path | None,
+    case_dir: Path | None,
+    rules: tuple[Path, ...],
+    *,
+    as_json: bool,
+    **choice: str | None,
+) -> int:
     """Put the image into a case, analyse it, render the report."""
     from forensics.analyze import analyze  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.analyze.scan import check_rules  # noqa: PLC0415 - as above
     from forensics.cli.analyze_view import find_failures, say_analysis  # noqa: PLC0415 - as above
     from forensics.cli.examine_case import check_image, open_subject  # noqa: PLC0415 - as above
+    from forensics.report.publish import publish  # noqa: PLC0415 - as above
     from forensics.text import show  # noqa: PLC0415 - as above
 
     check_rules(rules)
-    for image in (path, base):
-        if image is not None:
-            check_image(image)
-    with open_subject(path, case_dir) as case:
+    check_image(path, choice)
+    if base is not None:
+        check_image(base, {})
+    with open_subject(path, case_dir, choice) as case:
         with case.activity("analyze", "examination", f"examination of {show(os.fsencode(path))}"):
             analysis = analyze(case, rules=rules, base=base)
-        report = _render(case)
+        report = publish(case, analysis).path
         if as_json:
             emit_json(
                 {
@@ -67,13 +74,5 @@ def command(path: Path, base: Path | None, case_dir: Path | None, rules: tuple[P
         else:
             say_analysis(analysis, case.root / "analysis")
             where = show(os.fsencode(case.root))
-            say(f"report: {show(os.fsencode(report))}\ncase: {where}\nverify: sh {where}/verify.sh")
+            say(f"report: {show(str(report))}\ncase: {where}\nverify: sh {where}/verify.sh")
     return int(bool(find_failures(analysis)))
-
-
-def _render(case: Case) -> Path:
-    from forensics.analyze import read_analysis  # noqa: PLC0415 - as above
-    from forensics.report.build import build  # noqa: PLC0415 - as above
-    from forensics.report.html import render_html  # noqa: PLC0415 - as above
-
-    return case.write_report("report.html", render_html(build(case, read_analysis(case))).encode("utf-8"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -17,19 +18,24 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from forensics.evidence.case import Case
+    from forensics.model import EvidenceItem
 
 _CHUNK_BYTES = 1 << 20
 _STDIN = Path("-")
 
 
-def check_image(path: Path) -> None:
+Choice = Mapping[str, str | None]
+"""Which image of a file with several: its ``tag``, its ``platform``, each None where it was not said."""
+
+
+def check_image(path: Path, choice: Choice) -> None:
     """Find out whether *path* can be examined at all, before anything is written; standard input is looked at later.
 
     An empty folder is refused like an empty file, and a case like a mistaken command: nothing would be found in either,
     and that would read as an answer.
 
     Raises:
-        UsageError: it does not exist, is empty, or is a case.
+        UsageError: it does not exist, is empty, or is a case; or *choice* fits no image of it, or several.
         ArchiveError: it is no image.
     """
     from forensics.archive.image import open_image  # noqa: PLC0415 - keeps `ir --help` light
@@ -41,16 +47,16 @@ def check_image(path: Path) -> None:
         raise UsageError(f"{name} is a case", hint=f"'ir analyze {name}' rebuilds its findings")
     if path.is_dir() and not any(path.iterdir()):
         raise UsageError(f"the folder {name} is empty", hint="give what 'docker save' or 'docker export' wrote")
-    with open_image(path):
-        return
+    with open_image(path) as source:
+        source.select(**choice)
 
 
-def open_subject(path: Path, case_dir: Path | None) -> Case:
+def open_subject(path: Path, case_dir: Path | None, choice: Choice) -> Case:
     """Return a new case that holds the image at *path*.
 
     Raises:
         CaseExistsError: *case_dir* is taken.
-        UsageError: standard input is empty; no case is made.
+        UsageError: standard input is empty, and no case is made; or *choice* does not fit what came from it.
         ArchiveError: what came from standard input is no image; the case keeps it.
     """
     from forensics.evidence.case import Case  # noqa: PLC0415 - keeps `ir --help` light
@@ -64,33 +70,33 @@ def open_subject(path: Path, case_dir: Path | None) -> Case:
     root = case_dir or default_case_dir(settings, name)
     case = Case.create(root, subject=subject, actor=read_actor(settings))
     try:
-        _add_image(case, path)
+        _add_image(case, path, choice)
     except BaseException:
         case.close()
         raise
     return case
 
 
-def _add_image(case: Case, path: Path) -> None:
+def _add_image(case: Case, path: Path, choice: Choice) -> None:
     source = show(os.fsencode(path))
+    chosen = {name: value for name, value in choice.items() if value is not None}
+    add = partial(case.add, "image", filename="image.tar", attributes=chosen)
     if path == _STDIN:
-        _add_stdin(case)
+        _add_stdin(case, choice, add)
     elif path.is_dir():
-        case.add("image", _pack(path), source=source, method="directory, packed by ir", filename="image.tar")
+        add(_pack(path), source=source, method="directory, packed by ir")
     else:
         with path.open("rb") as file:
-            case.add("image", _read(file), source=source, method="copied as it is", filename="image.tar")
+            add(_read(file), source=source, method="copied as it is")
 
 
-def _add_stdin(case: Case) -> None:
+def _add_stdin(case: Case, choice: Choice, add: Callable[..., EvidenceItem]) -> None:
     from forensics.archive.image import open_image  # noqa: PLC0415 - as above
 
-    item = case.add(
-        "image", _read(sys.stdin.buffer), source="standard input", method="as it came", filename="image.tar"
-    )
+    item = add(_read(sys.stdin.buffer), source="standard input", method="as it came")
     try:
-        with open_image(case.path_of(item)):
-            return
+        with open_image(case.path_of(item)) as source:
+            source.select(**choice)
     except ArchiveError as error:
         where = show(os.fsencode(case.root))
         raise ArchiveError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,45 @@ def test_a_case_is_not_examined_as_if_it_were_a_file_system(tmp_path: Path) -> N
         done.stderr == f"ir: {tmp_path}/case is a case. 'ir analyze {tmp_path}/case' rebuilds its findings.\n".encode()
     )
     assert not (tmp_path / "again").exists()
+
+
+def _write_two_images(path: Path) -> None:
+    """Write a docker-archive with shop:good and shop:bad; only the second holds a library forced into every program."""
+    members: dict[str, bytes] = {}
+    manifest = []
+    for tag, name in (("good", "etc/motd"), ("bad", "etc/ld.so.preload")):
+        layer = _pack({name: b"/usr/lib/libsystem.so\n"})
+        diff_id = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+        config = json.dumps({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff_id]}, "tag": tag}).encode()
+        config_name = f"{hashlib.sha256(config).hexdigest()}.json"
+        members |= {config_name: config, f"{tag}/layer.tar": layer}
+        manifest.append({"Config": config_name, "RepoTags": [f"shop:{tag}"], "Layers": [f"{tag}/layer.tar"]})
+    path.write_bytes(_pack(members | {"manifest.json": json.dumps(manifest).encode()}))
+
+
+def _pack(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_of_several_images_one_is_chosen_and_a_rebuilt_analysis_keeps_to_it(tmp_path: Path) -> None:
+    saved = tmp_path / "two.tar"
+    _write_two_images(saved)
+
+    unsaid = examine(saved, "--case", tmp_path / "none")
+    assert unsaid.returncode == 2
+    assert b"holds 2 images. Choose with --tag or --platform: shop:good" in unsaid.stderr
+    assert not (tmp_path / "none").exists()
+
+    for tag, found in (("good", False), ("bad", True)):
+        case = tmp_path / tag
+        document = json.loads(examine(saved, "--tag", f"shop:{tag}", "--case", case, "--json").stdout)
+        again = subprocess.run([sys.executable, "-m", "forensics", "analyze", case], capture_output=True, check=True)
+        assert (b"ld-so-preload" in again.stdout) == found
+        assert document["findings"] == len((case / "analysis/findings.jsonl").read_text().splitlines())
