@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from forensics.analyze.behaviour import find_behaviours
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.identity import describe_identity, identify
+from forensics.analyze.inline_code import find_code
 from forensics.analyze.places import in_hidden_place, in_temp
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import Process, number_of
@@ -79,6 +81,16 @@ MAPPED = Rule(
     "Dump the mapping, or collect again with memory.",
     Confidence.MEDIUM,
 )
+GONE = Rule(
+    "process.deleted-folder",
+    "A process works in a folder that was deleted",
+    Severity.MEDIUM,
+    ("T1070.004",),
+    "Intruders unpack their tools into a temporary folder, start them and delete it; the process keeps the folder.",
+    "Build tools and installers that clean up below a program that still runs; releases that are replaced.",
+    "Look for deleted files that the process holds open, and at what started it.",
+    Confidence.MEDIUM,
+)
 TRACED = Rule(
     "process.traced",
     "A process is being traced by another one",
@@ -137,14 +149,18 @@ _SERVICES = frozenset(
 )
 _SEARCH_PATH = (b"usr/sbin/", b"usr/bin/", b"sbin/", b"bin/", b"usr/local/sbin/", b"usr/local/bin/")
 _ALIASES = {"mysqld": "mariadbd", "mysqld_safe": "mariadbd-safe", "sh": "dash"}
+_GONE = " (deleted)"
 _RUNTIME = re.compile(r"runc_cloned:|^runc:\[")
 _TEMP_LIBRARY = re.compile(r"^(?:/tmp/|/var/tmp/|/dev/shm/|/memfd:(?!doublemapper|jit|v8|node|pulse|xshmfence))")
 
 
 def analyze_processes(view: CaseView) -> Iterator[Finding]:
     """Judge each process by what the host saw of it."""
+    identities = identify(view)
     for process in view.processes:
         yield from _judge_executable(process, view)
+        yield from describe_identity(process, identities.get(process.pid))
+        yield from _judge_folders(process)
         yield from _judge_name(process, view)
         yield from _judge_environment(process)
         yield from _judge_memory(process)
@@ -165,6 +181,20 @@ def _judge_executable(process: Process, view: CaseView) -> Iterator[Finding]:
         script = next((part for part in process.argv[1:4] if part.startswith("/")), "")
         if script and (in_temp(to_bytes(script)) or in_hidden_place(to_bytes(script))):
             yield STRANGE_PLACE.found(where, [process.reference], confidence=Confidence.MEDIUM)
+
+
+def _judge_folders(process: Process) -> Iterator[Finding]:
+    """Report a working folder or a root that is gone; outside temporary places it is mostly a replaced release."""
+    for what, shown in (("works in", process.cwd), ("has as its root", process.root)):
+        if not shown.endswith(_GONE):
+            continue
+        path = to_bytes(shown.removesuffix(_GONE))
+        strange = in_temp(path) or in_hidden_place(path) or in_temp(to_bytes(process.exe))
+        yield GONE.found(
+            f"pid {process.pid} ({process.command}) {what} {shown}",
+            [process.reference],
+            severity=None if strange else Severity.LOW,
+        )
 
 
 def _judge_name(process: Process, view: CaseView) -> Iterator[Finding]:
@@ -221,9 +251,10 @@ def _judge_memory(process: Process) -> Iterator[Finding]:
 def analyze_commands(view: CaseView) -> Iterator[Finding]:
     """Judge command lines by what they do."""
     for process in view.processes:
-        for hit in find_behaviours(process.command, script=False):
-            if hit.behaviour.id in {"runs-from-temp"}:
-                continue
+        hits = [hit for hit in find_behaviours(process.command, script=False) if hit.behaviour.id != "runs-from-temp"]
+        if not any(hit.behaviour.id == "reverse-shell" for hit in hits):
+            yield from find_code(process)
+        for hit in hits:
             yield Rule(
                 f"process.command.{hit.behaviour.id}",
                 f"A running command: {hit.behaviour.title[0].lower()}{hit.behaviour.title[1:]}",

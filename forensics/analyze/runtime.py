@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from forensics.model import EvidenceRef, JsonObject
 
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "csh", "tcsh", "fish", "rbash"})
-INTERPRETERS = frozenset({"python", "perl", "php", "ruby", "node", "lua", "awk", "gawk", "mawk", "tclsh", "expect"})
+INTERPRETERS = frozenset(
+    {"python", "perl", "php", "ruby", "node", "lua", "awk", "gawk", "mawk", "tclsh", "expect",
+     "pypy", "luajit", "nodejs", "bun", "deno", "jruby", "julia", "pwsh", "guile", "irb", "wish", "texlua"}
+)  # fmt: skip
 NET_TOOLS = frozenset({"nc", "ncat", "netcat", "socat", "telnet", "openssl", "cryptcat", "curl", "wget"})
 
 
@@ -66,6 +69,7 @@ class Process:
     item: str
     ns_pid: int = 0
     ns_ppid: int = 0
+    root: str = ""
 
     @property
     def command(self) -> str:
@@ -89,7 +93,7 @@ class Process:
 
     def is_interpreter(self) -> bool:
         """Whether a script language runs here."""
-        return _stem(self.program) in INTERPRETERS
+        return is_interpreter_name(self.program)
 
 
 def name_program(process: Process) -> str:
@@ -104,6 +108,11 @@ def program_in(process: Process, names: frozenset[str]) -> bool:
     """Whether the program, or the applet for which a busybox was started, is one of *names*."""
     name = name_program(process)
     return name in names or name.partition(".")[0] in names
+
+
+def is_interpreter_name(program: str) -> bool:
+    """Whether a program of this name runs a script language; versions in the name do not count."""
+    return _stem(program) in INTERPRETERS
 
 
 def _stem(program: str) -> str:
@@ -175,6 +184,7 @@ def _parse_process(part: JsonObject, item: str) -> Process:
         maps_deleted=paths,
         item=item,
         ns_pid=number_of(part.get("ns_pid")),
+        root=text_of(part.get("root")),
     )
 
 

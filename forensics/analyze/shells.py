@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.identity import identify
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import NET_TOOLS, Process, Socket, name_program, program_in
 from forensics.model import Confidence, Finding, Severity
@@ -88,9 +90,12 @@ def analyze_shells(view: CaseView) -> Iterator[Finding]:
     """Judge every shell, script language and network tool by what drives it."""
     processes = {process.pid: process for process in view.processes}
     sockets = {socket.inode: socket for socket in view.sockets if socket.inode}
+    identities = identify(view)
     for process in view.processes:
-        if process.is_shell() or process.is_interpreter():
-            yield from _judge_streams(process, view.processes, sockets, processes)
+        identity = identities.get(process.pid)
+        real = replace(process, exe=identity.path) if identity else process
+        if real.is_shell() or real.is_interpreter():
+            yield from _judge_streams(real, view.processes, sockets, processes)
     yield from _judge_servers(view.processes, processes)
 
 
