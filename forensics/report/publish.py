@@ -42,7 +42,7 @@ def publish(  # noqa: PLR0913 - the choices of a report, all by name
     content = render(build(case, analysis), form, lang=lang, templates=templates).encode("utf-8")
     digest = hashlib.sha256(content).hexdigest()
     path = None if to_stdout else _write(case, FORMATS[form].filename, output, content)
-    where = f"report/{path.name}" if path and not output else str(path or "standard output")
+    where = f"report/{path.name}" if path and not output else str(path.absolute() if path else "standard output")
     case.record("report", hash_after=f"sha256:{digest}", details={"format": form, "path": where})
     return Published(content, digest, path)
 
