@@ -163,6 +163,11 @@ def _find_target(target: str, engine: ContainmentEngine) -> tuple[str, Path]:
         container = engine.find_container(target)
     except ContainerNotFoundError:
         found = find_by_name(target)
+        if found is None and Path(target).is_dir():
+            raise UsageError(
+                f"{show(target)} is neither a case nor a container: the folder holds no custody log",
+                hint="give the case folder that 'ir isolate' named, or the container",
+            ) from None
         if found is None:
             raise
         return found

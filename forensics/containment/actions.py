@@ -25,6 +25,7 @@ class ActionKind(enum.StrEnum):
     DISCONNECT = "disconnect"
     REMOVE_INTERFACE = "remove-interface"
     LOWER_INTERFACE = "lower-interface"
+    REMOVE_FAR_END = "remove-far-end"
     DESTROY_SOCKETS = "destroy-sockets"
 
 

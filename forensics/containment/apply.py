@@ -189,6 +189,23 @@ def _remove_interface(action: Action, _: ContainmentEngine, __: Container, footp
     return _on_link(action, footprint, lambda netlink, index: netlink.delete_link(index))
 
 
+def _remove_far_end(action: Action, engine: ContainmentEngine, _: Container, __: Footprint) -> str:
+    from forensics.containment.scene import find_engine_namespace  # noqa: PLC0415 - only where an end was left behind
+    from forensics.engine.far_ends import read_far_end  # noqa: PLC0415 - only there too
+    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only there too
+
+    wanted = (action.parameters["name"], action.parameters["mac"])
+    try:
+        with Namespace(find_engine_namespace(engine.url)) as namespace:
+            end = read_far_end(namespace, int(action.parameters["ifindex"]))
+            if end is None or (end.name, end.mac) != wanted:
+                return "it is gone"
+            namespace.netlink.delete_link(end.ifindex)
+    except OSError as error:
+        raise EngineError(f"the engine's network namespace cannot be used ({error})") from error
+    return ""
+
+
 def _lower_interface(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
     return _on_link(action, footprint, lambda netlink, index: netlink.set_link(index, up=False))
 
@@ -223,6 +240,7 @@ _APPLY = {
     ActionKind.DISCONNECT: _disconnect,
     ActionKind.REMOVE_INTERFACE: _remove_interface,
     ActionKind.LOWER_INTERFACE: _lower_interface,
+    ActionKind.REMOVE_FAR_END: _remove_far_end,
     ActionKind.DESTROY_SOCKETS: _destroy_sockets,
 }
 _UNDO = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from forensics.containment.actions import Action, ActionKind, IsolationOptions, Plan, parse_recorded_attachment
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
+from forensics.containment.far_side import FarSide, FarView, plan_far_end
 from forensics.containment.plan import Scene, number_actions, plan_block, plan_leftovers
 from forensics.containment.probe import EchoProbe
 from forensics.containment.prove import Observation, Probes, Proof, prove
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from forensics.engine.base import NetworkAttachment
     from forensics.model import JsonObject
 
-_ROUNDS = 3
+_ROUNDS = 4
 
 
 class Cutting:
@@ -34,7 +35,10 @@ class Cutting:
     def __init__(self, engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> None:
         """Open the probe; nothing is changed, and nothing is sent yet."""
         self.performed: list[Performed] = []
-        self._probe = EchoProbe(find_engine_namespace(engine.url))
+        home = find_engine_namespace(engine.url)
+        self._probe = EchoProbe(home)
+        self._far_side = FarSide(home)
+        self._far = FarView()
         self._engine = engine
         self._before = scene
         self._journal = journal
@@ -48,6 +52,7 @@ class Cutting:
     def close(self) -> None:
         """Close the probe, and see that the capture is in the case."""
         self._probe.close()
+        self._far_side.close()
         if self._writing:
             self._writing.result()
 
@@ -65,6 +70,7 @@ class Cutting:
         self._probe.send(self._asked)
         self._answered = self._probe.calibrate()
         self._before = look(self._engine, self._before.container)
+        self._far_side.note(self._engine, self._before, self._known_attachments(), frozen=self._options.freeze)
         self._writing = Beside(partial(self._write, plan, capture(self._before)))
 
     def run(self, actions: list[Action]) -> None:
@@ -86,6 +92,7 @@ class Cutting:
             self._probe.send(self._answered)
             after = self._look_again()
         proof = prove(self._observe(after))
+        proof.document["engine_side"] = self._far_side.describe(self._far)
         self.replacements = find_replacements(self._before.container, self._running, listing.result())
         proof.document["replacements"] = [found.to_document() for found in self.replacements]
         self._journal.write_proof("proof", proof.document, succeeded=proof.proved, reasons=proof.reasons)
@@ -104,7 +111,11 @@ class Cutting:
         return look(self._engine, self._engine.find_container(self._before.container.id))
 
     def _plan_rest(self, after: Scene) -> Iterator[Action]:
-        yield from plan_leftovers(after, self._known_attachments())
+        leftovers = plan_leftovers(after, self._known_attachments())
+        yield from leftovers
+        self._far = self._far_side.look(after, self._running)
+        if not leftovers:
+            yield from map(plan_far_end, self._far.remaining)
         if after.container.status != "paused":
             yield from map(plan_block, after.services)
         held = any(snapshot.established for _, snapshot in after.own)
@@ -134,6 +145,7 @@ class Cutting:
             after=after,
             probes=Probes(self._answered, answered, self._asked, self._probe.problem),
             want_frozen=self._options.freeze,
+            far=self._far,
             is_filtered=_is_filtered(after),
             is_disconnected=not after.sharing or self._options.cut_sharing or ActionKind.DISCONNECT in kinds,
         )

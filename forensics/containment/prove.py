@@ -14,6 +14,7 @@ from forensics.model import JsonObject
 from forensics.text import show
 
 if TYPE_CHECKING:
+    from forensics.containment.far_side import FarView
     from forensics.containment.plan import Scene
     from forensics.engine.footprint import NamespaceUse
 
@@ -35,6 +36,7 @@ class Observation(NamedTuple):
     before: Scene
     after: Scene
     probes: Probes
+    far: FarView
     want_frozen: bool
     is_filtered: bool
     is_disconnected: bool
@@ -53,7 +55,8 @@ def prove(seen: Observation) -> Proof:
 
     (1) the host sees the container's processes; (2) the engine lists no network; (3) none of its own namespaces has an
     interface that is up; (4) none knows a way out; (5) no connection could go on; (6) what it shares with others is
-    filtered; (7) nothing answers that answered before; (8) it is frozen if that was asked.
+    filtered; (7) nothing answers that answered before; (8) it is frozen if that was asked; (9) on the engine's side
+    nothing is left that leads to it, or may.
     """
     reasons = tuple(dict.fromkeys(_find_reasons(seen)))
     return Proof(not reasons, reasons, _describe(seen, reasons))
@@ -80,9 +83,16 @@ def _find_reasons(seen: Observation) -> Iterator[str]:
             yield f"{address} still answers"
     if seen.want_frozen and container.is_running and not frozen:  # (8)
         yield "its processes were to be frozen and are not"
+    yield from _check_engine_side(seen.far)
     if after.footprint.outsiders:
         pids = ", ".join(map(str, after.footprint.outsiders))
         yield f"processes {pids} left its control group and are neither frozen nor filtered"
+
+
+def _check_engine_side(far: FarView) -> Iterator[str]:
+    for found in far.remaining:  # (9)
+        yield f"interface {show(found.end.name)} of the engine's side still leads to it"
+    yield from far.reasons
 
 
 def _check_own(use: NamespaceUse, snapshot: Snapshot, *, frozen: bool, can_raise: bool) -> Iterator[str]:

@@ -30,7 +30,7 @@ def read_scene(engine: ContainmentEngine, ref: str) -> Scene:
 
 def look(engine: ContainmentEngine, container: Container, *, deep: bool = True) -> Scene:
     """Return what the host sees of a container now; *deep* also reads what its network namespaces hold."""
-    footprint = read_footprint(container)
+    footprint = read_footprint(container, ask_sockets=deep)
     if not deep:
         return Scene(container, footprint, (), _name_sharing(engine, container, footprint))
     snapshots, problems = read_snapshots(footprint)

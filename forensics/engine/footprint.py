@@ -7,6 +7,7 @@ process in it, bind one to a file, or leave the control group. So this looks at 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from forensics.text import from_bytes
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _NET_PREFIX = "net:["
-_CAPABILITY_NET_ADMIN, _CAPABILITY_NET_RAW = 12, 13
+_CAPABILITY_NET_ADMIN, _CAPABILITY_NET_RAW, _CAPABILITY_SYS_ADMIN = 12, 13, 21
 _READ_BYTES = 1 << 20
 _ID_DIGITS = 64
 
@@ -72,11 +73,17 @@ class Footprint(NamedTuple):
         """Whether a member may raise interfaces again."""
         return bool(self.capabilities >> _CAPABILITY_NET_ADMIN & 1)
 
+    @property
+    def can_hide_network(self) -> bool:
+        """Whether a member may make network namespaces or move interfaces between them."""
+        return self.can_change_network or bool(self.capabilities >> _CAPABILITY_SYS_ADMIN & 1)
 
-def read_footprint(container: Container, *, shared: tuple[int, ...] = ()) -> Footprint:
+
+def read_footprint(container: Container, *, shared: tuple[int, ...] = (), ask_sockets: bool = True) -> Footprint:
     """Return the container's processes and network namespaces; *shared* are namespaces that are never its own.
 
-    The host's own namespace and this process's count as shared in any case.
+    The host's own namespace and this process's count as shared in any case. *ask_sockets* also finds the namespaces
+    that only a socket holds.
     """
     if container.pid <= 0:
         return Footprint() if container.status in {"exited", "created", "dead"} else Footprint(reason=_NO_PID)
@@ -87,8 +94,8 @@ def read_footprint(container: Container, *, shared: tuple[int, ...] = ()) -> Foo
     table = {pid: inode for pid in _list_pids() if (inode := _read_inode(pid, "net"))}
     if container.pid not in table:
         return Footprint(reason="the container's namespaces may not be read; run it as root")
-    found, unreadable = _find_namespaces(members, table)
     never_own = {*shared, table.get(1, 0), table.get(os.getpid(), 0)}
+    found, unreadable = _find_namespaces(members, table, {*table.values(), *never_own} if ask_sockets else None)
     uses = tuple(_describe_use(inode, path, held, members, table, never_own) for inode, (path, held) in found.items())
     mates = {pid for use in uses if use.inode == table[container.pid] for pid in use.foreign}
     return Footprint(
@@ -142,7 +149,7 @@ def _list_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - /proc, on the fast way
 
 
-def _read_inode(pid: int, kind: str) -> int:
+def _read_inode(pid: int | str, kind: str) -> int:
     try:
         return int(os.readlink(f"/proc/{pid}/ns/{kind}")[len(kind) + 2 : -1])  # noqa: PTH115 - on the fast way
     except (OSError, ValueError):
@@ -200,21 +207,55 @@ def _list_descriptors(pid: int) -> list[tuple[str, str]]:
     return found
 
 
-def _find_namespaces(members: set[int], table: dict[int, int]) -> tuple[dict[int, tuple[str, str]], tuple[str, ...]]:
+def _find_namespaces(
+    members: set[int], table: dict[int, int], others: set[int] | None
+) -> tuple[dict[int, tuple[str, str]], tuple[str, ...]]:
+    """Namespaces by inode, with what opens them; *others* are those with processes, None leaves the sockets unasked."""
     found: dict[int, tuple[str, str]] = {}
+    sockets: dict[int, tuple[int, str]] = {}
     for pid in sorted(members & table.keys()):
         found.setdefault(table[pid], (f"/proc/{pid}/ns/net", "process"))
     for pid in sorted(members):
+        for path, inode in _list_thread_namespaces(pid):
+            found.setdefault(inode, (path, "thread"))
         for path, target in _list_descriptors(pid):
             if target.startswith(_NET_PREFIX):
                 found.setdefault(int(target[len(_NET_PREFIX) : -1]), (path, "open descriptor"))
-    bound = _find_bound(members)
-    unreadable = tuple(
+            elif target.startswith("socket:["):
+                sockets.setdefault(int(target[8:-1]), (pid, path))
+    problems = _add_held(found, sockets, others) if sockets and others is not None else []
+    problems += [
         f"network namespace {inode} is bound to a file of process {pid} and no process uses it"
-        for inode, pid in sorted(bound.items())
+        for inode, pid in sorted(_find_bound(members).items())
         if inode not in found and inode not in set(table.values())
-    )
-    return found, unreadable
+    ]
+    return found, tuple(problems)
+
+
+def _list_thread_namespaces(pid: int) -> Iterator[tuple[str, int]]:
+    """A thread can stand in another namespace than its process."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - /proc, on the fast way
+    except OSError:
+        return
+    for thread in threads if len(threads) > 1 else ():
+        if inode := _read_inode(f"{pid}/task/{thread}", "net"):
+            yield f"/proc/{pid}/task/{thread}/ns/net", inode
+
+
+def _add_held(found: dict[int, tuple[str, str]], sockets: dict[int, tuple[int, str]], others: set[int]) -> list[str]:
+    """Add the namespaces that only a socket holds; one that others use or named cannot be cut, and is a problem."""
+    from forensics.engine.held import find_held  # noqa: PLC0415 - most containers hold no socket when this begins
+
+    uses, problems = find_held(sockets)
+    for use in uses:
+        if use.inode in found:
+            continue
+        if use.inode not in others and use.inode not in _find_bound({1, os.getpid()}):
+            found[use.inode] = (use.path, "socket")
+        elif not use.is_local:  # the other end of a unix connection is no way out
+            problems.append(f"process {use.pid} holds a socket of network namespace {use.inode}, which others use")
+    return problems
 
 
 def _find_bound(members: set[int]) -> dict[int, int]:

@@ -28,6 +28,7 @@ _RECEIVE_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 5.0
 _NEW_LINK, _DELETE_LINK, _GET_LINK, _GET_ADDRESS, _GET_ROUTE, _GET_NEIGHBOUR = 16, 17, 18, 22, 26, 30
 _NEW_ROUTE, _DELETE_ROUTE = 24, 25
+_GET_NAMESPACE_ID, _NAMESPACE_ID, _NAMESPACE_BY_DESCRIPTOR, _TARGET_NAMESPACE = 90, 1, 3, 46
 _CREATE, _REPLACE = 0x400, 0x100
 _LOCAL_TABLE, _UNREACHABLE, _OURS = 255, 7, 105
 """The table that is asked first, the type that answers "no way", and a protocol number that marks a route as ours."""
@@ -68,9 +69,34 @@ class Netlink:
         self._route.close()
         self._diag.close()
 
-    def links(self) -> list[tuple[bytes, Attributes]]:
-        """Return every interface: the ifinfomsg (16 bytes) and its attributes."""
-        return self._dump(_GET_LINK, bytes(16), 16)
+    def links(self, namespace_id: int | None = None) -> list[tuple[bytes, Attributes]]:
+        """Return every interface: the ifinfomsg (16 bytes) and its attributes.
+
+        With *namespace_id* those of another namespace, which this one knows by that number (Linux 4.15).
+        """
+        target = b"" if namespace_id is None else struct.pack("=HHi", 8, _TARGET_NAMESPACE, namespace_id)
+        return self._dump(_GET_LINK, bytes(16) + target, 16)
+
+    def link(self, index: int) -> tuple[bytes, Attributes] | None:
+        """Return one interface as :meth:`links` does; None where there is none."""
+        try:
+            found = self._exchange(self._route, _GET_LINK, _REQUEST | _ACK, struct.pack("=BxHiII", 0, 0, index, 0, 0))
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+        return (found[0][:16], parse_attributes(found[0][16:])) if found else None
+
+    def namespace_id(self, descriptor: int) -> int:
+        """Return the number by which this namespace knows the one behind *descriptor* (RTM_GETNSID), -1 if it has none.
+
+        Raises:
+            OSError: it is no network namespace.
+        """
+        request = struct.pack("=B3xHHI", 0, 8, _NAMESPACE_BY_DESCRIPTOR, descriptor)
+        for body in self._exchange(self._route, _GET_NAMESPACE_ID, _REQUEST | _ACK, request):
+            return int(struct.unpack("=i", parse_attributes(body[4:])[_NAMESPACE_ID])[0])
+        return -1
 
     def addresses(self) -> list[tuple[bytes, Attributes]]:
         """Return every address: the ifaddrmsg (8 bytes) and its attributes."""

@@ -96,13 +96,13 @@ class Namespace:
     """An open network namespace; it cannot vanish or be exchanged while this is open."""
 
     def __init__(self, path: str) -> None:
-        """Open *path* (``/proc/PID/ns/net`` or ``/proc/PID/fd/N``).
+        """Open *path*: ``/proc/PID/ns/net``, or ``/proc/PID/fd/N``, which may be a socket of the namespace.
 
         Raises:
             OSError: it is gone, is no namespace, or may not be opened.
             EngineError: it may not be entered.
         """
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        self._descriptor = open_namespace(path)
         found = os.fstat(self._descriptor)
         self.inode = found.st_ino
         try:
@@ -155,6 +155,22 @@ class Namespace:
         protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
         with entered(self._descriptor):
             return socket.socket(family, socket.SOCK_RAW, protocol)
+
+
+def open_namespace(path: str) -> int:
+    """Return a descriptor of the network namespace at *path*, as :class:`Namespace` reads it.
+
+    Raises:
+        OSError: it is gone, or may not be opened.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+    from forensics.engine.held import open_held  # noqa: PLC0415 - only for a socket, which cannot be opened
+
+    return open_held(path)
 
 
 def _check_is_namespace(device: int, path: str) -> None:

@@ -198,3 +198,11 @@ def test_a_state_folder_that_cannot_be_written_does_not_keep_it_from_the_cut(
     assert "the state folder cannot be written (Not a directory): release by the case" in done.stdout
     case = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("case"))
     assert ir("release", case).returncode == 0
+
+
+@pytest.mark.docker
+def test_a_folder_that_is_no_case_is_said_to_be_neither_case_nor_container(box: Box, own_folders: Path) -> None:
+    (own_folders / "emptydir").mkdir()
+    done = ir("release", str(own_folders / "emptydir"))
+    assert done.returncode == 2
+    assert "neither a case nor a container" in done.stderr
