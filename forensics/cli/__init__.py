@@ -60,7 +60,9 @@ def main() -> None:
     except KeyboardInterrupt:  # while modules were being loaded; later ones are answered where the work is
         sys.stderr.write("ir: interrupted before anything was done\n")
         code = 130
-    sys.exit(code)
+    from forensics.cli.output import finish_streams  # noqa: PLC0415 - an interruption may come before it
+
+    sys.exit(finish_streams(code))
 
 
 def _run(arguments: list[str]) -> int:

@@ -45,3 +45,19 @@ def forgive_reader(stream: TextIO) -> Generator[None]:
         name = "standard error" if stream is sys.stderr else "standard output"
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would try again at its end
         raise StorageError(f"{name} cannot be written: {error.strerror}", hint="see where it goes") from error
+
+
+def finish_streams(code: int) -> int:
+    """Write out what still waits and return the exit code: *code*, or 1 where that failed and nothing else had.
+
+    The interpreter would try once more at its end, and answer a full disk with a code of its own (120).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            with forgive_reader(stream):
+                stream.flush()
+        except StorageError:
+            code = code or 1
+    return code
