@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,11 +110,14 @@ def test_case_graph_gives_every_item_its_exhibit_number_and_digest(report: Repor
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.skipif(not shutil.which("case_validate"), reason="pip install case-utils")
+CASE_VALIDATE = shutil.which("case_validate", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.skipif(not CASE_VALIDATE, reason="case-utils is not installed")
 def test_case_graph_conforms_to_the_ontology(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "case.jsonld"
     path.write_text(render(report, "case"))
-    done = subprocess.run(["case_validate", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(CASE_VALIDATE), str(path)], capture_output=True, text=True, check=False)
     assert "Conforms: True" in done.stdout, done.stdout
 
 
