@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import subprocess
@@ -86,8 +87,8 @@ class Box:
         return done.stdout
 
     def clean(self) -> None:
-        for name in self._containers:
-            subprocess.run(["docker", "rm", "-f", name], capture_output=True, check=False)
+        if self._containers:
+            subprocess.run(["docker", "rm", "-f", *self._containers], capture_output=True, check=False)
         for name in self._networks:
             subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
 
@@ -129,15 +130,14 @@ class Lab:
     def __init__(self, engine: WireEngine, folder: Path) -> None:
         self.engine = engine
         self._folder = folder
-        self._count = 0
+        self._counter = itertools.count(1)
 
     def open_case(self, container: Container, root: Path | None = None) -> Case:
         actor = Actor(name="tester")
         if root and root.exists():
             return Case.open(root, actor=actor)
-        self._count += 1
         subject = Subject("container", container.name, container.id)
-        return Case.create(self._folder / f"case-{self._count}", subject=subject, actor=actor)
+        return Case.create(self._folder / f"case-{next(self._counter)}", subject=subject, actor=actor)
 
     def isolate(
         self, name: str, *, freeze: bool = True, root: Path | None = None, cut_sharing: bool = False

@@ -201,7 +201,8 @@ def test_a_state_folder_that_cannot_be_written_does_not_keep_it_from_the_cut(
 
 
 @pytest.mark.docker
-def test_a_folder_that_is_no_case_is_said_to_be_neither_case_nor_container(box: Box, own_folders: Path) -> None:
+@pytest.mark.usefixtures("docker_host")
+def test_a_folder_that_is_no_case_is_said_to_be_neither_case_nor_container(own_folders: Path) -> None:
     (own_folders / "emptydir").mkdir()
     done = ir("release", str(own_folders / "emptydir"))
     assert done.returncode == 2
