@@ -81,6 +81,10 @@ def make_member(header: RawHeader, offset: int, hidden_by: str, report: Report) 
         report(Anomaly("unknown-type", f"unknown member type {show(typeflag)}, taken as a file", offset, header.name))
     elif typeflag == b"\0" and header.name[-1:] == b"/":
         kind = EntryType.DIRECTORY
+    elif size and typeflag == b"D":
+        kind = EntryType.FILE
+        message = f"a GNU dump directory with {size} bytes of content, which engines refuse; taken as a file"
+        report(Anomaly("unknown-type", message, offset, header.name))
     elif size and typeflag in b"123456":
         message = f"a member without data claims {size} bytes, which other readers skip"
         report(Anomaly("size-without-data", message, offset, header.name))

@@ -177,6 +177,7 @@ LAYERS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         lambda: GOOD + header(b"l", 512, b"1", b"good") + member(b"inside-the-data", PAYLOAD) + END,
         {"size-without-data"},
     ),
+    "type-dump-directory-with-content": (lambda: member(b"x", PAYLOAD, kind=b"D") + END, {"unknown-type"}),
     "type-unknown": (lambda: member(b"x", PAYLOAD, kind=b"Q") + END, {"unknown-type"}),
     "sparse-of-8-tib": (
         lambda: old_sparse(8 << 40, [(0, 4), ((8 << 40) - 1, 0)], b"data") + LAST + END,
