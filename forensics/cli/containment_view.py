@@ -165,8 +165,8 @@ def _find_target(target: str, engine: ContainmentEngine) -> tuple[str, Path]:
         found = find_by_name(target)
         if found is None and Path(target).is_dir():
             raise UsageError(
-                f"{show(target)} is neither a case nor a container: the folder holds no custody log",
-                hint="give the case folder that 'ir isolate' named, or the container",
+                f"'{show(target)}' is neither a case nor a container: the folder holds no custody log",
+                hint="give the case folder that 'ir isolate' named, or a container that 'ir ps --all' lists",
             ) from None
         if found is None:
             raise
