@@ -26,7 +26,7 @@ STAYING: tuple[Behaviour, ...] = (
         "defense-evasion",
         "Turns protections off",
         Severity.HIGH,
-        ("T1562.001", "T1562.004"),
+        ("T1685", "T1686"),
         compile_all(
             r"\bsetenforce\s+0|SELINUX=disabled",
             r"\biptables\s+-F\b|\bufw\s+disable|\bnft\s+flush\s+ruleset",

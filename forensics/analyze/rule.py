@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from forensics.model import Confidence, EvidenceRef, Finding, Severity
 
-ATTACK_VERSION = "19"
+ATTACK_VERSION = "19.2"
 """The release of MITRE ATT&CK that technique ids are taken from (matrices Containers and Linux)."""
 
 _MOST_REFERENCES = 200

@@ -89,7 +89,7 @@ def test_evidence_that_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
 def test_story_is_told_in_the_order_of_the_life_cycle(case: Case) -> None:
     story = build(case, build_analysis()).story
     assert [tactic.name for tactic in story] == [
-        "Initial Access", "Execution", "Persistence", "Privilege Escalation", "Defense Evasion", "Credential Access",
+        "Initial Access", "Execution", "Persistence", "Privilege Escalation", "Stealth", "Credential Access",
         "Command and Control", "Impact", "Other",
     ]  # fmt: skip
     impact = story[7].techniques[0]
