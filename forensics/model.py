@@ -230,6 +230,23 @@ class Indicator:
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """One installed package, as the database that lists it says (hostile text).
+
+    ``type`` is that of package URLs (deb, apk, rpm, pypi, npm ...), ``purl`` the whole package URL. ``path`` is the
+    database or the package's own description; ``layer`` the diff id of the layer that brought this version.
+    """
+
+    type: str
+    name: str
+    version: str
+    purl: str
+    path: bytes
+    layer: str | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceItem:
     """One acquired thing. ``path`` is relative to the case folder and made of our own ASCII names."""
 
@@ -299,3 +316,4 @@ class Analysis:
     indicators: tuple[Indicator, ...]
     ledger: tuple[LedgerLine, ...]
     warnings: tuple[str, ...] = ()
+    packages: tuple[Package, ...] = ()

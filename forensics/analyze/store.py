@@ -32,6 +32,7 @@ from forensics.model import (
     LayerSummary,
     LedgerLine,
     Outcome,
+    Package,
     RecoveredFile,
     Severity,
     TimelineEvent,
@@ -46,7 +47,7 @@ SCHEMA = "ir.analysis/1"
 _Noun = TypeVar("_Noun")
 _FOLDER = "analysis"
 _SUMMARY = "analysis.json"
-_LISTS = ("findings", "changes", "recovered", "layers", "timeline", "indicators", "ledger")
+_LISTS = ("findings", "changes", "recovered", "layers", "timeline", "indicators", "ledger", "packages")
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - any noun
@@ -115,6 +116,7 @@ def read_analysis(case: Case) -> Analysis:
             timeline=_read(stored, "timeline", _event),
             indicators=_read(stored, "indicators", _indicator),
             ledger=_read(stored, "ledger", _ledger),
+            packages=_read(stored, "packages", _package) if stored.has("packages") else (),
         )
     except FileNotFoundError as error:
         raise CaseError(f"{case.root} has not been analysed", hint=f"run 'ir analyze {case.root}'") from error
@@ -129,6 +131,10 @@ class _Stored:
         self._folder = case.root / _FOLDER
         self._hint = f"run 'ir analyze {case.root}' again"
         self._recorded = find_recorded(case)
+
+    def has(self, name: str) -> bool:
+        """Whether the analysis had that list: one of an older version has fewer."""
+        return f"{_FOLDER}/{name}.jsonl" in self._recorded
 
     def read(self, name: str) -> bytes:
         """Return a file as it was recorded; nothing but a regular file is read."""
@@ -235,6 +241,10 @@ def _event(part: dict[str, Any]) -> TimelineEvent:
 
 def _indicator(part: dict[str, Any]) -> Indicator:
     return Indicator(part["type"], part["value"], _references(part["evidence"]))
+
+
+def _package(part: dict[str, Any]) -> Package:
+    return Package(**{**part, "path": to_bytes(part["path"])})
 
 
 def _ledger(part: dict[str, Any]) -> LedgerLine:
