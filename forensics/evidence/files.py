@@ -10,13 +10,17 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from forensics.errors import CaseError, RefusedError
+from forensics.evidence.digests import StreamDigests, sha256, sha512
 from forensics.frozen import dataclass
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,27 +44,26 @@ class Written:
 class HashingWriter:
     """Writes to a descriptor and hashes the same bytes in the same pass."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Take a descriptor that is open for writing; the caller closes it."""
+    def __init__(self, descriptor: int, *algorithms: Callable[[], _Hash]) -> None:
+        """Take a descriptor, open for writing, that the caller closes; without *algorithms*: SHA-256 and SHA-512."""
         self._descriptor = descriptor
-        self._sha256 = hashlib.sha256()
-        self._sha512 = hashlib.sha512()
-        self._size = 0
+        self._digests = StreamDigests(*(algorithms or (sha256, sha512)))
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Write the whole *chunk*; the digests cover what reached the file, also when the disk fills up."""
         view = memoryview(chunk)
+        if type(view.obj) is not bytes:
+            view = memoryview(bytes(view))  # its owner may use the buffer again before it is hashed
         while view:
             count = os.write(self._descriptor, view)
-            self._sha256.update(view[:count])
-            self._sha512.update(view[:count])
-            self._size += count
+            self._digests.update(view[:count])
             view = view[count:]
 
     @property
     def written(self) -> Written:
         """What was written until now."""
-        return Written(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
+        first, *second = self._digests.finish()
+        return Written(first, second[0] if second else "", self._digests.size_bytes)
 
 
 def write_all(descriptor: int, chunk: bytes | memoryview) -> None:
@@ -149,7 +152,7 @@ def replace_file(name: str, parent: int, content: bytes) -> None:
         os.unlink(partial, dir_fd=parent)
     descriptor = create_file(partial, parent)
     try:
-        HashingWriter(descriptor).write(content)
+        write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -177,7 +180,7 @@ def append_line(name: str, parent: int, line: bytes) -> None:
     descriptor = os.open(name, flags, _FILE_MODE, dir_fd=parent)
     size = os.fstat(descriptor).st_size
     try:
-        HashingWriter(descriptor).write(line + b"\n")
+        write_all(descriptor, line + b"\n")
         os.fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, size)  # a full disk must not leave half a line behind

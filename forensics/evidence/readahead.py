@@ -6,15 +6,18 @@ since what costs here is the number of pieces, not of bytes. Memory is bounded b
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from forensics.evidence.digests import StreamDigests, sha256
+
 _CHUNKS_AHEAD = 16
 _JOINED_BYTES = 1 << 20
 _PAUSE_SECONDS = 0.2
+_LEAVING_SECONDS = 1.0
+"""How long a reader that nobody wants any more may take to leave; an engine that hangs keeps it longer."""
 
 
 class ReadAhead:
@@ -26,7 +29,8 @@ class ReadAhead:
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Start nothing yet: reading begins with the context."""
         self._chunks = chunks
-        self._hasher = _Hasher()
+        self._digests = StreamDigests(sha256)
+        self._digest: str | None = None
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
@@ -34,7 +38,6 @@ class ReadAhead:
         self.taken_bytes = 0
 
     def __enter__(self) -> ReadAhead:
-        self._hasher.start()
         self._thread.start()
         return self
 
@@ -42,9 +45,9 @@ class ReadAhead:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        if kind is None:
-            self._thread.join()
-        self._hasher.finish()
+        self._thread.join(None if kind is None else _LEAVING_SECONDS)
+        if not self._thread.is_alive() and self.taken_bytes == self.size_bytes:
+            self._digest = self._digests.finish()[0]
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -58,14 +61,14 @@ class ReadAhead:
 
     @property
     def sha256(self) -> str | None:
-        """The digest of the whole stream (hex), None where not all of it was handed on."""
-        return self._hasher.digest.hexdigest() if self.taken_bytes == self.size_bytes else None
+        """The digest of the whole stream (hex), known after the context; None where not all of it was handed on."""
+        return self._digest
 
     def _run(self) -> None:
         last: BaseException | None = None
         try:
             for chunk in _join(self._chunks):
-                self._hasher.update(chunk)
+                self._digests.update(chunk)
                 self.size_bytes += len(chunk)
                 if not self._put(chunk):
                     return
@@ -82,30 +85,6 @@ class ReadAhead:
                 continue
             return True
         return False
-
-
-class _Hasher:
-    """Hashes in a thread of its own, since SHA-256 of a fast stream takes as long as receiving it."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-        self._queue: queue.Queue[bytes | None] = queue.Queue(_CHUNKS_AHEAD)
-        self._thread = threading.Thread(target=self._run, name="stream-digest", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def update(self, chunk: bytes) -> None:
-        self._queue.put(chunk)
-
-    def finish(self) -> None:
-        """Wait until everything is hashed."""
-        self._queue.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (chunk := self._queue.get()) is not None:
-            self.digest.update(chunk)
 
 
 def _join(chunks: Iterable[bytes]) -> Iterator[bytes]:

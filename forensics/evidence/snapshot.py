@@ -7,7 +7,6 @@ padding, the end marker) goes to ``stream.skeleton``, and ``stream.jsonl`` says 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import deque
@@ -20,6 +19,7 @@ from forensics.archive.tar import ChunkReader, MemberContent, TarMember, read_ta
 from forensics.errors import ArchiveError
 from forensics.evidence import files
 from forensics.evidence.acquire import INCOMPLETE, describe, finish_item
+from forensics.evidence.digests import sha256
 from forensics.evidence.door import Door
 from forensics.evidence.flush import EarlyFlush
 from forensics.evidence.listing import write_listing
@@ -92,22 +92,20 @@ class BlobStore:
         self._count += 1
         partial = f"{self._count:04d}{files.PARTIAL}"
         descriptor = files.create_file(partial, self._blobs)
-        digest, size, head = hashlib.sha256(), 0, b""
+        writer, head = files.HashingWriter(descriptor, sha256), b""
         try:
             with EarlyFlush(descriptor) as flush:
                 for chunk in chunks:
-                    files.write_all(descriptor, chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
+                    writer.write(chunk)
                     head = head or bytes(chunk[:_HEAD_BYTES])
                     flush.wrote(len(chunk))
             os.fsync(descriptor)
         except BaseException:
-            self._keep_part(partial, digest.hexdigest(), size)
+            self._keep_part(partial, writer.written)
             raise
         finally:
             os.close(descriptor)
-        blob = Blob(digest.hexdigest(), size, head)
+        blob = Blob(writer.written.sha256, writer.written.size_bytes, head)
         self._publish(partial, blob)
         return blob
 
@@ -136,10 +134,10 @@ class BlobStore:
         os.rename(partial, blob.sha256, src_dir_fd=self._blobs, dst_dir_fd=self._blobs)
         self.digests[blob.path] = files.Written(blob.sha256, "", blob.size_bytes)
 
-    def _keep_part(self, partial: str, sha256: str, size: int) -> None:
+    def _keep_part(self, partial: str, written: files.Written) -> None:
         name = partial.removesuffix(files.PARTIAL) + INCOMPLETE
         os.rename(partial, name, src_dir_fd=self._blobs, dst_dir_fd=self._blobs)
-        self.digests[f"{_BLOBS}/{name}"] = files.Written(sha256, "", size)
+        self.digests[f"{_BLOBS}/{name}"] = written
 
 
 class _Stream:
