@@ -55,7 +55,7 @@ def derived_files(root: Path) -> list[str]:
 def test_untouched_is_intact_and_nothing_is_left_to_remark(finished: Path) -> None:
     assert both(finished)[0] == 0
     assert check_case(finished).notes == ()
-    assert len(derived_files(finished)) == 10
+    assert len(derived_files(finished)) == 11
 
 
 def test_a_flipped_byte_in_any_derived_file_is_named_by_both_verifiers(root: Path) -> None:
