@@ -12,6 +12,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from forensics.scanning.nouns import OWN, Match, StringMatch
+
+__all__ = [
+    "OWN",
+    "SAMPLE_BYTES",
+    "ContentFacts",
+    "ElfFacts",
+    "Kind",
+    "Match",
+    "StringMatch",
+    "read_elf",
+    "read_interpreter",
+    "sniff",
+]
+
 SAMPLE_BYTES = 64 * 1024
 """Bytes at the beginning of a file that decide its kind."""
 
@@ -49,35 +64,6 @@ class ElfFacts:
     is_static: bool
     is_packed: bool
     is_library: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StringMatch:
-    """One string of a YARA rule that matched."""
-
-    identifier: str
-    offset: int
-    data: bytes
-
-
-OWN = "own-"
-"""Begins the namespace of the rules that ship with ir."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One YARA rule that matched one content."""
-
-    rule: str
-    namespace: str
-    tags: tuple[str, ...]
-    meta: Mapping[str, str]
-    strings: tuple[StringMatch, ...]
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the rule ships with ir, so that nobody else needs to be named for it."""
-        return self.namespace.startswith(OWN)
 
 
 @dataclass(frozen=True, slots=True)

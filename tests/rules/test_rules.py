@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yara
 
-from forensics.analyze.scan_worker import EXTERNALS
 from forensics.model import Severity
 from forensics.resources import find_rules_dir
+from forensics.scanning import EXTERNALS
 
 RULE_FILES = sorted(find_rules_dir().glob("*.yar"))
 WALLET = "48edfHu7V9Z84YzzMa6fUueoELZ9ZRXq9VetWzYGzKt52XU5xvqgzYnDK9URnRoJMk1j8nLwEVsaSWJ4fhdUyZijBGUicoD"
@@ -23,7 +23,9 @@ ELF_HEAD = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(44)
 
 @pytest.fixture(scope="module")
 def compiled() -> yara.Rules:
-    return yara.compile(filepaths={path.name: str(path) for path in RULE_FILES}, externals=EXTERNALS, includes=False)
+    return yara.compile(
+        filepaths={path.name: str(path) for path in RULE_FILES}, externals=dict(EXTERNALS), includes=False
+    )
 
 
 def match(compiled: yara.Rules, data: bytes) -> set[str]:
