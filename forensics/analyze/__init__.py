@@ -38,8 +38,7 @@ def analyze(case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = Non
         UsageError: *base* cannot be opened.
     """
     analysis = build_analysis(case, rules=rules, base=base, yara=yara)
-    digests = write_analysis(case, analysis)
-    case.record("analyze", purpose="what the analysis found, as it was written", details=dict(digests))
+    write_analysis(case, analysis)
     return analysis
 
 

@@ -63,16 +63,14 @@ def to_plain(value: Any) -> Any:  # noqa: ANN401 - any noun
     return value
 
 
-def write_analysis(case: Case, analysis: Analysis) -> dict[str, str]:
-    """Write the analysis, replacing an older one; return the SHA-256 (hex) of each file by its path below the case."""
-    digests: dict[str, str] = {}
+def write_analysis(case: Case, analysis: Analysis) -> None:
+    """Write the analysis, replacing an older one; the digest of each file goes on record."""
+    case.write_analysis(_render(analysis), "what the analysis found, as it was written")
 
-    def write(name: str, content: bytes) -> None:
-        case.write_analysis(name, content)
-        digests[f"{_FOLDER}/{name}"] = hashlib.sha256(content).hexdigest()
 
+def _render(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
     for name in _LISTS:
-        write(f"{name}.jsonl", b"".join(_lines(getattr(analysis, name))))
+        yield f"{name}.jsonl", b"".join(_lines(getattr(analysis, name)))
     summary = {
         "schema": SCHEMA,
         "attack": ATTACK_VERSION,
@@ -80,8 +78,7 @@ def write_analysis(case: Case, analysis: Analysis) -> dict[str, str]:
         "reasons": list(analysis.reasons),
         "warnings": list(analysis.warnings),
     }
-    write(_SUMMARY, json.dumps(summary, ensure_ascii=True, indent=1).encode("ascii") + b"\n")
-    return digests
+    yield _SUMMARY, json.dumps(summary, ensure_ascii=True, indent=1).encode("ascii") + b"\n"
 
 
 def _lines(values: Iterable[object]) -> Iterator[bytes]:

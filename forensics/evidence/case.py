@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
 from forensics.errors import RefusedError
-from forensics.evidence import files
 from forensics.evidence.activity import conduct
 from forensics.evidence.custody import (
     LOG_NAME,
@@ -271,18 +270,35 @@ class Case(CaseView):
         """
         return conduct(self, action, name, purpose, plan=plan, finishes=finishes)
 
-    def write_analysis(self, name: str, content: bytes | Iterable[bytes]) -> Path:
-        """Write one derived, rebuildable file into ``analysis/``, replacing an older one; return its path."""
-        return self._write_derived("analysis", name, content if isinstance(content, bytes) else b"".join(content))
+    def write_analysis(self, contents: Iterable[tuple[str, bytes]], purpose: str = "") -> None:
+        """Replace the derived, rebuildable files of ``analysis/`` (name and content), and record their digests."""
+        self._replace_derived(
+            "analysis",
+            contents,
+            lambda digests: self.record(
+                "analyze", purpose=purpose, details={f"analysis/{name}": digest for name, digest in digests.items()}
+            ),
+        )
 
-    def write_report(self, name: str, content: bytes) -> Path:
-        """Write one rendered report into ``report/``, replacing an older one; return its path."""
-        return self._write_derived("report", name, content)
+    def write_report(self, name: str, content: bytes, details: JsonObject | None = None) -> Path:
+        """Replace one rendered report in ``report/`` and record its digest with *details*; return its path."""
+        self._replace_derived(
+            "report",
+            [(name, content)],
+            lambda digests: self.record(
+                "report", hash_after=f"sha256:{digests[name]}", details={**(details or {}), "path": f"report/{name}"}
+            ),
+        )
+        return (self._output or self.root) / "report" / name
 
-    def _write_derived(self, folder: str, name: str, content: bytes) -> Path:
+    def _replace_derived(
+        self, folder: str, contents: Iterable[tuple[str, bytes]], record: Callable[[dict[str, str]], CustodyEntry]
+    ) -> None:
+        from forensics.evidence.derived import replace_derived  # noqa: PLC0415 - a collection derives nothing
+
         if not self.writable:
             raise RefusedError(_READ_ONLY, hint=_GIVE_OUTPUT)
-        return files.write_derived(self._output or self.root, folder, name, content)
+        replace_derived(self._output or self.root, folder, contents, record)
 
     def _refuse_closed(self) -> None:
         if not self.writable or self._output:

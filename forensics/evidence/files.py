@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,7 +24,6 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
-_DERIVED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _READ_BYTES = 1 << 20
 PARTIAL = ".partial"
 """The ending of a file that is still being written; what carries it after a crash is an interrupted acquisition."""
@@ -158,20 +155,6 @@ def replace_file(name: str, parent: int, content: bytes) -> None:
         os.close(descriptor)
     os.rename(partial, name, src_dir_fd=parent, dst_dir_fd=parent)
     os.fsync(parent)
-
-
-def write_derived(base: Path, folder: str, name: str, content: bytes) -> Path:
-    """Write a rebuildable file into ``base/folder``, which is made if needed; return its path."""
-    if not _DERIVED_NAME.fullmatch(name):
-        raise ValueError(f"a derived file has an ASCII name of ours, not {name!r}")
-    with suppress(FileExistsError):
-        (base / folder).mkdir(mode=_DIRECTORY_MODE)
-    descriptor = open_directory(base / folder)
-    try:
-        replace_file(name, descriptor, content)
-    finally:
-        os.close(descriptor)
-    return base / folder / name
 
 
 def append_line(name: str, parent: int, line: bytes) -> None:

@@ -41,14 +41,11 @@ def publish(  # noqa: PLR0913 - the choices of a report, all by name
     """
     content = render(build(case, analysis), form, lang=lang, templates=templates).encode("utf-8")
     digest = hashlib.sha256(content).hexdigest()
-    path = None if to_stdout else _write(case, FORMATS[form].filename, output, content)
-    where = f"report/{path.name}" if path and not output else str(path.absolute() if path else "standard output")
+    if not to_stdout and output is None:
+        return Published(content, digest, case.write_report(FORMATS[form].filename, content, {"format": form}))
+    path = None if to_stdout else output
+    if path:
+        path.write_bytes(content)
+    where = str(path.absolute()) if path else "standard output"
     case.record("report", hash_after=f"sha256:{digest}", details={"format": form, "path": where})
     return Published(content, digest, path)
-
-
-def _write(case: Case, name: str, output: Path | None, content: bytes) -> Path:
-    if output is None:
-        return case.write_report(name, content)
-    output.write_bytes(content)
-    return output

@@ -198,9 +198,9 @@ def test_with_an_output_folder_the_case_stays_untouched(case: Case, tmp_path: Pa
     case.close()
     before = {path: path.stat().st_mtime_ns for path in case.root.rglob("*")}
     with Case.open(case.root, output=tmp_path / "out", actor=ACTOR) as away:
-        path = away.write_analysis("findings.jsonl", b"{}\n")
+        away.write_analysis([("findings.jsonl", b"{}\n")])
         away.record("access", purpose="read by the court's expert")
-    assert path == tmp_path / "out/analysis/findings.jsonl"
+    assert (tmp_path / "out/analysis/findings.jsonl").read_bytes() == b"{}\n"
     first = json.loads((tmp_path / "out/access.jsonl").read_bytes().splitlines()[0])
     assert first["prev"] == case.custody()[-1].sha256, "the access is chained to the case as it was"
     assert {path: path.stat().st_mtime_ns for path in case.root.rglob("*")} == before

@@ -204,7 +204,8 @@ def test_a_case_on_a_read_only_medium_can_be_verified_and_read(
     assert run_script(root)[0] == 0
     with Case.open(root, output=tmp_path / "out", actor=ACTOR) as case:
         case.record("access", purpose="analysis on a copy of the record")
-        assert case.write_analysis("findings.jsonl", b"").parent == tmp_path / "out/analysis"
+        case.write_analysis([("findings.jsonl", b"")])
+        assert (tmp_path / "out/analysis/findings.jsonl").is_file()
         assert case.read_json(case.find("inspect")[0]) == {"Id": "c0ffee"}
         with pytest.raises(RefusedError):
             case.add("logs", [], source="s", method="m")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -59,18 +60,85 @@ def test_untouched_is_intact_and_nothing_is_left_to_remark(finished: Path) -> No
 
 
 def test_a_flipped_byte_in_any_derived_file_is_named_by_both_verifiers(root: Path) -> None:
-    for name in derived_files(root):
+    for number, name in enumerate(derived_files(root)):
         content = (root / name).read_bytes()
-        for position in {0, len(content) // 2, len(content) - 1} if content else {0}:
-            changed = bytearray(content or b"\0")
-            changed[position] ^= 4
-            (root / name).write_bytes(changed)
-            code, said, problems = both(root)
-            assert code == 3, (name, position)
-            assert problems == (f"{name}: differs from its digest",)
-            assert f"PROBLEM: {name}: FAILED" in said
+        changed = bytearray(content or b"\0")
+        changed[(0, len(content) // 2, -1)[number % 3]] ^= 4
+        (root / name).write_bytes(changed)
+        code, said, problems = both(root)
+        assert code == 3, name
+        assert problems == (f"{name}: differs from its digest",)
+        assert f"PROBLEM: {name}: FAILED" in said
         (root / name).write_bytes(content)
     assert both(root)[0] == 0
+
+
+def run_until(step: int, work: Callable[[], object]) -> bool:
+    """Do *work* in a child that ends like killed at its *step*-th change on disk; return whether it got to the end."""
+    child = os.fork()
+    if child == 0:
+        steps = 0
+
+        def count(change: Callable[..., object]) -> Callable[..., object]:
+            def counted(*arguments: object, **named: object) -> object:
+                nonlocal steps
+                steps += 1
+                if steps == step:
+                    os._exit(9)
+                return change(*arguments, **named)
+
+            return counted
+
+        for name in ("write", "unlink", "rename", "fsync"):
+            setattr(os, name, count(getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_derived_files_killed_while_being_replaced_never_look_forged(tmp_path: Path) -> None:
+    """At every single change on disk: what is there is as recorded, for both verifiers, and can be made again."""
+
+    def derive(root: Path, content: bytes) -> None:
+        with Case.open(root) as case:
+            case.write_analysis([("findings.jsonl", content), ("analysis.json", content)])
+            case.write_report("report.html", content)
+
+    first = tmp_path / "first"
+    make_case(first).close()
+    derive(first, b"{}\n")
+    step, ended = 0, False
+    while not ended:
+        step += 1
+        root = tmp_path / str(step)
+        shutil.copytree(first, root)
+        ended = run_until(step, lambda: derive(root, b"[]\n"))  # noqa: B023 - runs at once
+        assert check_case(root).problems == (), step
+        assert (root / "analysis/findings.jsonl").exists() or not (root / "analysis/analysis.json").exists()
+        if step % 5 == 0:
+            assert run_script(root)[0] == 0
+            derive(root, b"[]\n")
+            assert both(root)[0] == 0
+            assert not list(root.glob("analysis/.*"))
+        shutil.rmtree(root)
+    assert step > 20, "the steps were not counted"
+
+
+def test_a_disk_that_fills_up_leaves_the_older_analysis(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Case.open(root) as case:
+        analysis = read_analysis(case)
+        with monkeypatch.context() as patch:
+            patch.setattr("forensics.evidence.files.os.write", full)
+            with pytest.raises(OSError, match="No space left"):
+                write_analysis(case, analysis)
+        assert read_analysis(case) == analysis
+    assert both(root)[0] == 0
+    assert not list((root / "analysis").glob(".*"))
 
 
 def forge(root: Path) -> None:
@@ -154,7 +222,9 @@ def test_a_case_of_an_older_version_still_verifies_and_is_read(tmp_path: Path) -
     """Without digests on record nothing vouches for the analysis; the verifier says so."""
     with make_case(tmp_path / "case") as case:
         made = build_analysis(case, yara=False)
+        before = (case.root / "custody.jsonl").read_bytes()
         write_analysis(case, made)
+        (case.root / "custody.jsonl").write_bytes(before)
         assert read_analysis(case) == made
     assert both(tmp_path / "case")[0] == 0
     notes = check_case(tmp_path / "case").notes

@@ -301,7 +301,7 @@ def test_a_timestamp_of_a_false_authority_is_caught(root: Path, anchors: Anchors
 def test_entries_after_the_last_seal_are_allowed_and_chained(root: Path, anchors: Anchors) -> None:
     with Case.open(root, actor=Actor("Ben")) as case:
         case.record("access", purpose="read")
-        case.write_analysis("findings.jsonl", b"{}")
+        case.write_analysis([("findings.jsonl", b"{}")])
         case.write_report("report.html", b"<html>")
     assert both(root, anchors)[0] == 0
     with Case.open(root, actor=Actor("Ben")) as case:
