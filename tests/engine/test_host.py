@@ -203,8 +203,7 @@ def test_a_frozen_container_is_read_as_well(engine: DockerEngine, truth: Contain
 
 def test_a_process_that_left_the_cgroup_is_still_seen(run_container: RunContainer) -> None:
     container = run_container("sh", "-c", "sleep 301 & exec sleep 300")
-    wait_for(lambda: len(host.list_container_processes(container)) == 2)
-    (child,) = [p for p in host.list_container_processes(container) if b"301" in p.argv]
+    (child,) = wait_for(lambda: [p for p in host.list_container_processes(container) if b"301" in p.argv])
     for directory in map(Path, host.find_cgroup_dirs(container.id, child.pid)):
         (directory.parent / "cgroup.procs").write_text(str(child.pid))
     (moved,) = [p for p in host.list_container_processes(container) if b"301" in p.argv]
