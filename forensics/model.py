@@ -7,9 +7,12 @@ them. Times are UTC; units stand in the names. Nothing here does input or output
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forensics.frozen import dataclass, field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 JsonObject = dict[str, Any]
 """A decoded JSON object; only at the edges, where a document is read or written."""
@@ -304,12 +307,13 @@ class Analysis:
     """Everything that `ir analyze` derives from a case; the report reads this and the case, nothing else.
 
     ``ledger`` has one line for each analyzer: an analyzer that failed is a line with its reason, never a clean result.
+    ``changes`` may be too many for memory: walk them, and keep none.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     findings: tuple[Finding, ...]
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     recovered: tuple[RecoveredFile, ...]
     layers: tuple[LayerSummary, ...]
     timeline: tuple[TimelineEvent, ...]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from forensics.analyze.content import ContentFacts
 from forensics.analyze.examine import Examiner
-from forensics.analyze.files import Artifact, Baseline, FileView, Origin, Stage
+from forensics.analyze.files import Artifact, Baseline, FileView, Origin, Stage, brings_content
 from forensics.analyze.packages import Packages, is_database_path, read_database
-from forensics.archive.tree import Tree, compare
+from forensics.archive.compare import iterate_packed, make_change
+from forensics.archive.index import make_path, unpack
+from forensics.archive.tree import Tree
 from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
 
@@ -35,67 +38,84 @@ def read_packages(trees: Trees, texts: Mapping[str, bytes]) -> Packages:
 
 
 def _database_of(tree: Tree, texts: Mapping[str, bytes]) -> tuple[list[bytes], Callable[[bytes], bytes | None]]:
-    paths = {entry.path: entry.sha256 for entry in tree.entries() if is_database_path(entry.path)}
+    rows = (row for row in tree.rows() if is_database_path(make_path(row.key)))
+    paths = {entry.path: entry.sha256 for entry in map(unpack, rows)}
     return sorted(paths), lambda path: texts.get(paths.get(path) or "")
 
 
 def collect_artifacts(view: FileView, trees: Trees, examiner: Examiner) -> Iterator[Artifact]:
     """Yield what is to be judged: newcomers, what the build added, what matched a rule, what was deleted on the way."""
-    seen: set[bytes] = set()
-    runtime = trees.baseline.is_runtime
+    make = _Maker(view, examiner)
+    stage = Stage.RUNTIME if trees.baseline.is_runtime else Stage.BUILD
     for change in view.changes:
-        if artifact := _of_change(view, change, Stage.RUNTIME if runtime else Stage.BUILD, examiner):
-            seen.add(change.path)
+        if artifact := make.of_change(change, stage):
             yield artifact
     if trees.first is not None and trees.before is not None:
-        for change in compare(trees.first, trees.before):
-            if change.path not in seen and (artifact := _of_change(view, change, Stage.BUILD, examiner)):
-                seen.add(change.path)
+        for change in iterate_packed(trees.first, trees.before):
+            if not _is_brought_later(view, change) and (artifact := make.of_change(change, Stage.BUILD)):
                 yield artifact
-    for entry in trees.final.entries():
-        if entry.path in seen or entry.type is not EntryType.FILE:
-            continue
-        facts = examiner.facts.get(entry.sha256 or "")
-        if facts and (facts.matches or facts.failure or trees.baseline is Baseline.NONE):
-            yield _make(view, entry, Stage.BASE, examiner)
+    yield from _find_telling(view, trees, make)
     for recovered in trees.final.recovered:
-        yield _make(view, recovered.entry, _stage_of_layer(recovered.entry, trees), examiner, Origin.RECOVERED)
+        yield make.of_entry(recovered.entry, _stage_of_layer(recovered.entry, trees), Origin.RECOVERED)
     for _, hidden in trees.final.hidden:
         if hidden.entry.type is EntryType.FILE:
-            yield _make(view, hidden.entry, Stage.BUILD, examiner, Origin.RECOVERED)
+            yield make.of_entry(hidden.entry, Stage.BUILD, Origin.RECOVERED)
+
+
+def _find_telling(view: FileView, trees: Trees, make: _Maker) -> Iterator[Artifact]:
+    """Yield the files of the base whose content matched a rule or could not be examined; all where there is no base."""
+    for entry in trees.final.entries():
+        facts = make.facts_of(entry) if entry.type is EntryType.FILE else None
+        if not facts or not (facts.matches or facts.failure or trees.baseline is Baseline.NONE):
+            continue
+        if trees.baseline is Baseline.NONE or not _is_seen(view, trees, entry):
+            yield make.of_entry(entry, Stage.BASE)
+
+
+def _is_seen(view: FileView, trees: Trees, entry: FileEntry) -> bool:
+    """Whether a file is an artifact already, because it came after the first layer or after the baseline."""
+    if (change := view.changed.get(entry.path)) is not None and brings_content(change):
+        return True
+    if trees.first is None or trees.before is None:
+        return False
+    built = make_change(trees.first.get(entry.path), trees.before.get(entry.path))
+    return built is not None and brings_content(built)
+
+
+def _is_brought_later(view: FileView, change: Change) -> bool:
+    later = view.changed.get(change.path)
+    return later is not None and brings_content(later)
 
 
 def _stage_of_layer(entry: FileEntry, trees: Trees) -> Stage:
     return Stage.BASE if entry.layer == 0 and trees.baseline is not Baseline.NONE else Stage.BUILD
 
 
-def _of_change(view: FileView, change: Change, stage: Stage, examiner: Examiner) -> Artifact | None:
-    after = change.after
-    if after is None or change.kind is ChangeKind.DELETED or after.type is not EntryType.FILE:
-        return None
-    if change.kind is ChangeKind.MODIFIED and not {"content", "type"} & set(change.fields):
-        return None
-    return replace(_make(view, after, stage, examiner), before=change.before)
+class _Maker:
+    """Makes artifacts of entries and changes."""
 
+    def __init__(self, view: FileView, examiner: Examiner) -> None:
+        self._view = view
+        self._texts = examiner.texts
+        self._contents = examiner.contents
+        self._layers = {layer.index: layer.diff_id for layer in reversed(view.layers)}
 
-def _make(
-    view: FileView,
-    entry: FileEntry,
-    stage: Stage,
-    examiner: Examiner,
-    origin: Origin = Origin.LAYER,
-) -> Artifact:
-    facts = examiner.facts.get(entry.sha256 or "")
-    text = examiner.texts.get(entry.sha256 or "")
-    packaged = bool(facts and view.packages.is_packages_content(entry.path, facts.md5, facts.sha1))
-    layer = next((layer.diff_id for layer in view.layers if layer.index == entry.layer), None)
-    return Artifact(
-        item=view.item,
-        origin=origin,
-        entry=entry,
-        facts=facts,
-        stage=stage,
-        layer=layer,
-        is_packaged=packaged,
-        text=text,
-    )
+    def facts_of(self, entry: FileEntry) -> ContentFacts | None:
+        """Return what is known of an entry's content."""
+        return self._contents.facts_of(entry.sha256)
+
+    def of_change(self, change: Change, stage: Stage) -> Artifact | None:
+        """Return the artifact of a change that brought a file's content."""
+        if change.kind is ChangeKind.DELETED or change.after is None or not brings_content(change):
+            return None
+        return self.of_entry(change.after, stage, before=change.before)
+
+    def of_entry(
+        self, entry: FileEntry, stage: Stage, origin: Origin = Origin.LAYER, before: FileEntry | None = None
+    ) -> Artifact:
+        """Return the artifact of a file."""
+        facts = self.facts_of(entry)
+        packaged = bool(facts and self._view.packages.is_packages_content(entry.path, facts.md5, facts.sha1))
+        layer = self._layers.get(entry.layer)
+        text = self._texts.get(entry.sha256 or "")
+        return Artifact(self._view.item, origin, entry, facts, stage, layer, before, None, packaged, text)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
 from forensics.analyze.behaviour import MOST_TEXT, find_behaviours
+from forensics.analyze.bulk import NamedFailures
 from forensics.analyze.configuration import is_kept
 from forensics.analyze.content import SAMPLE_BYTES, ContentFacts, Kind, read_elf, read_interpreter, sniff
+from forensics.analyze.contents import ContentTable, Known
 from forensics.analyze.indicators import find_in_bytes, find_in_text
 from forensics.analyze.packages import is_database_path
 from forensics.analyze.scanner import Scanner, ScanRequest, ScanResult, own_path
@@ -21,6 +23,8 @@ from forensics.model import FileEntry
 from forensics.text import from_bytes
 
 TEXT_BUDGET_BYTES = 96 << 20
+_TEXT_OVERHEAD_BYTES = 300
+"""What a kept text costs besides its bytes: a million empty ones count too."""
 _MOST_KEPT = 1 << 20
 _MOST_DATABASE = 32 << 20
 _MOST_SCANNED = 1 << 30
@@ -68,57 +72,55 @@ class ContentLike(Protocol):
 
 @dataclass
 class Examiner:
-    """Facts of every content seen so far, by SHA-256. *scanner* None means: no YARA, no libmagic."""
+    """Facts of every content seen so far, in *contents*. *scanner* None means: no YARA, no libmagic."""
 
     scanner: Scanner | None
     scan_everything: bool = True
-    facts: dict[str, ContentFacts] = field(default_factory=dict)
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    contents: ContentTable = field(default_factory=ContentTable)
     texts: dict[str, bytes] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-    limited: list[str] = field(default_factory=list)
+    failures: NamedFailures = field(default_factory=NamedFailures)
+    limited: NamedFailures = field(default_factory=NamedFailures)
     warnings: list[str] = field(default_factory=list)
     scanned_files: int = 0
     _text_bytes: int = 0
-    _scanned: set[str] = field(default_factory=set)
-    _full: set[str] = field(default_factory=set)
 
     def examine(self, entry: FileEntry, content: ContentLike, *, is_new: bool) -> None:
         """Look at one file's content; what was done for an identical content is not done again."""
         digest = content.sha256
         if is_kept(entry.path):
             self._keep_text(entry, content)
-        if digest not in self.kinds:
-            self.kinds[digest] = sniff(content.head(SAMPLE_BYTES if is_new else 4096))
-        if is_new and digest not in self._full:
-            self._full.add(digest)
-            known = self.facts.get(digest)
-            facts = self._read_all(entry, content)
-            self.facts[digest] = (
-                replace(facts, matches=known.matches, failure=known.failure, mime=known.mime) if known else facts
-            )
-        if self.scanner and digest not in self._scanned and content.size_bytes and (is_new or self.scan_everything):
-            self._scanned.add(digest)
-            self._scan(entry, content, magic=is_new and self.kinds[digest] in {Kind.DATA, Kind.TEXT, Kind.SCRIPT})
+        known = self.contents.find(digest)
+        if known is None:
+            kind = sniff(content.head(SAMPLE_BYTES if is_new else 4096))
+            known = self.contents.add(digest, Known(kind))
+        if is_new and not known.is_read:
+            self._read(entry, content, known)
+        if self.scanner and not known.is_scanned and content.size_bytes and (is_new or self.scan_everything):
+            known.is_scanned = True
+            self._scan(entry, content, known, magic=is_new and known.kind in {Kind.DATA, Kind.TEXT, Kind.SCRIPT})
+
+    def _read(self, entry: FileEntry, content: ContentLike, known: Known) -> None:
+        known.is_read = True
+        facts, old = self._read_all(entry, content, known.kind), known.facts
+        known.facts = replace(facts, matches=old.matches, failure=old.failure, mime=old.mime) if old else facts
 
     def _keep_text(self, entry: FileEntry, content: ContentLike) -> None:
         if content.sha256 in self.texts:
             return
         limit = _MOST_DATABASE if is_database_path(entry.path) else _MOST_KEPT
-        size = min(content.size_bytes, limit)
+        size = min(content.size_bytes, limit) + _TEXT_OVERHEAD_BYTES
         if self._text_bytes + size > TEXT_BUDGET_BYTES:
             self.limited.append(f"{from_bytes(entry.path)}: not kept, the budget for text is used up")
             return
         self._text_bytes += size
         self.texts[content.sha256] = content.read(limit)
 
-    def _read_all(self, entry: FileEntry, content: ContentLike) -> ContentFacts:
+    def _read_all(self, entry: FileEntry, content: ContentLike, kind: Kind) -> ContentFacts:
         md5, sha1 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False)
         for chunk in content.chunks():
             md5.update(chunk)
             sha1.update(chunk)
         sample = content.head(SAMPLE_BYTES)
-        kind = self.kinds[content.sha256]
         interpreter = read_interpreter(sample)
         extra: dict[str, tuple[object, ...]] = {}
         if _is_script(entry, kind, interpreter):
@@ -137,26 +139,25 @@ class Examiner:
             extra=extra,
         )
 
-    def _scan(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> None:
+    def _scan(self, entry: FileEntry, content: ContentLike, known: Known, *, magic: bool) -> None:
         if content.size_bytes > _MOST_SCANNED:
             self.limited.append(f"{from_bytes(b'/' + entry.path)}: larger than {_MOST_SCANNED >> 20} MiB, not scanned")
             return
-        result = self._ask(entry, content, magic=magic)
+        result = self._ask(entry, content, known.kind, magic=magic)
         self.scanned_files += 1
         if result.failure:
             self.failures.append(f"{from_bytes(b'/' + entry.path)}: {result.failure}")
         if not (result.matches or result.failure or result.mime):
             return
-        if content.sha256 not in self._full:
-            self._full.add(content.sha256)
-            self.facts[content.sha256] = self._read_all(entry, content)
-        known = self.facts[content.sha256]
-        self.facts[content.sha256] = replace(known, matches=result.matches, failure=result.failure, mime=result.mime)
+        if not known.is_read:
+            self._read(entry, content, known)
+        if known.facts:
+            known.facts = replace(known.facts, matches=result.matches, failure=result.failure, mime=result.mime)
 
-    def _ask(self, entry: FileEntry, content: ContentLike, *, magic: bool) -> ScanResult:
+    def _ask(self, entry: FileEntry, content: ContentLike, kind: Kind, *, magic: bool) -> ScanResult:
         if self.scanner is None:
             return ScanResult()
-        externals = make_externals(entry, self.kinds[content.sha256])
+        externals = make_externals(entry, kind)
         file = content.open_file()
         if file is not None:
             return self.scanner.scan(ScanRequest(externals, path=own_path(file.fileno()), magic=magic))

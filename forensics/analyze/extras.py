@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from forensics.analyze.bulk import NamedFailures
 from forensics.analyze.examine import Examiner
 from forensics.analyze.files import Artifact, Origin, Stage
 from forensics.analyze.runtime import number_of, object_of, text_of
@@ -31,23 +32,21 @@ _ORIGINS = {
 
 
 def read_extras(
-    case: Case, items: Iterable[EvidenceItem], examiner: Examiner, failures: list[str], warnings: list[str]
-) -> tuple[Artifact, ...]:
-    """Return the files of all such items, examined; an item that cannot be read is a failure that names it."""
+    case: Case, items: Iterable[EvidenceItem], examiner: Examiner, failures: NamedFailures, warnings: NamedFailures
+) -> Iterator[Artifact]:
+    """Yield the files of all such items, examined; an item that cannot be read is a failure that names it."""
 
     def report(item: EvidenceItem, found: Anomaly) -> None:
         (failures if found.code in DAMAGE else warnings).append(f"{item.id}: {found.message}")
 
-    artifacts: list[Artifact] = []
     for item in items:
         origin = _ORIGINS.get(item.kind)
         if origin is None:
             continue
         try:
-            artifacts.extend(_read_item(case, item, origin, examiner, partial(report, item)))
+            yield from _read_item(case, item, origin, examiner, partial(report, item))
         except (IrError, OSError) as error:
             failures.append(f"{item.id}: {error}")
-    return tuple(artifacts)
 
 
 def _read_item(
@@ -100,4 +99,5 @@ def _examine(item: EvidenceItem, origin: Origin, entry: FileEntry, content: Cont
     pids = item.attributes.get("pids")
     pid = number_of(pids[0] if isinstance(pids, list) and pids else item.attributes.get("pid")) or None
     text = examiner.texts.get(content.sha256)
-    return Artifact(item.id, origin, known, examiner.facts.get(content.sha256), Stage.RUNTIME, pid=pid, text=text)
+    facts = examiner.contents.facts_of(content.sha256)
+    return Artifact(item.id, origin, known, facts, Stage.RUNTIME, pid=pid, text=text)

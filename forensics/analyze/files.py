@@ -6,14 +6,17 @@ Built once by :mod:`forensics.analyze.load`; never follows a link on this machin
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from forensics.analyze.content import ContentFacts, Kind
+from forensics.analyze.artifact import Artifact, Origin, Stage
+from forensics.analyze.artifact_table import ArtifactTable
+from forensics.analyze.content import Kind
 from forensics.analyze.packages import Packages
 from forensics.analyze.places import in_system
+from forensics.archive.compare import make_change
 from forensics.model import (
     Change,
     ChangeKind,
@@ -25,7 +28,10 @@ from forensics.model import (
     RecoveredFile,
 )
 
+__all__ = ["Artifact", "Baseline", "FileView", "Origin", "Stage", "TreeLike"]
+
 _MOST_LINKS = 40
+_JUDGED_ORIGINS = frozenset({Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED})
 
 
 class Baseline(enum.StrEnum):
@@ -42,25 +48,6 @@ class Baseline(enum.StrEnum):
         return self in {Baseline.IMAGE, Baseline.GIVEN}
 
 
-class Origin(enum.StrEnum):
-    """Which part of the evidence a file was found in."""
-
-    LAYER = "layer"
-    RECOVERED = "recovered"
-    TMPFS = "tmpfs"
-    VOLUME = "volume"
-    EXECUTABLE = "executable"
-    DELETED = "deleted-file"
-
-
-class Stage(enum.StrEnum):
-    """When a file came: with the base, while the image was built, or after the image was finished."""
-
-    BASE = "base"
-    BUILD = "build"
-    RUNTIME = "runtime"
-
-
 class TreeLike(Protocol):
     """The part of :class:`forensics.archive.tree.Tree` that is needed here."""
 
@@ -69,47 +56,6 @@ class TreeLike(Protocol):
 
     def entries(self) -> Iterator[FileEntry]:
         """Yield every entry, sorted by path."""
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One file with its content's facts. Files of tmpfs, volumes and processes count as :attr:`Stage.RUNTIME`."""
-
-    item: str
-    origin: Origin
-    entry: FileEntry
-    facts: ContentFacts | None
-    stage: Stage = Stage.BASE
-    layer: str | None = None
-    before: FileEntry | None = None
-    pid: int | None = None
-    is_packaged: bool = False
-    text: bytes | None = None
-
-    @property
-    def is_runtime(self) -> bool:
-        """Whether it came after the image was finished, so that its newness alone is suspicious."""
-        return self.stage is Stage.RUNTIME
-
-    @property
-    def path(self) -> bytes:
-        """Where it is in the container, without a leading slash."""
-        return self.entry.path
-
-    @property
-    def kind(self) -> Kind:
-        """What it is by its content."""
-        return self.facts.kind if self.facts else Kind.DATA
-
-    @property
-    def is_executable(self) -> bool:
-        """Whether anybody may execute it."""
-        return bool(self.entry.mode & 0o111)
-
-    @property
-    def reference(self) -> EvidenceRef:
-        """Where to look it up."""
-        return EvidenceRef(self.item, layer=self.layer, path=self.path, pid=self.pid)
 
 
 @dataclass(frozen=True)
@@ -123,12 +69,12 @@ class FileView:
     baseline: Baseline = Baseline.NONE
     final: TreeLike | None = None
     base: TreeLike | None = None
-    changes: tuple[Change, ...] = ()
+    changes: Sequence[Change] = ()
     recovered: tuple[RecoveredFile, ...] = ()
     layers: tuple[LayerSummary, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: ArtifactTable = field(default_factory=ArtifactTable)
     texts: Mapping[str, bytes] = field(default_factory=dict)
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    kind_of: Callable[[str], Kind | None] = lambda _sha256: None
     packages: Packages = field(default_factory=Packages)
     history: tuple[str, ...] = ()
     image_config: Mapping[str, Any] = field(default_factory=dict)
@@ -141,21 +87,37 @@ class FileView:
     scanned: bool = False
     reason: str = "no file system in this case"
 
-    @cached_property
-    def candidates(self) -> tuple[Artifact, ...]:
-        """The files to judge: what came after the first layer, or everything where there is one; not packages' own."""
-        return tuple(
-            artifact
-            for artifact in self.artifacts
-            if (artifact.stage is not Stage.BASE or self.baseline is Baseline.NONE)
+    @property
+    def candidates(self) -> Iterable[Artifact]:
+        """The files to judge: what came after the first layer, or everything where there is one; not packages' own.
+
+        Walk it once a question: of a large case each walk reads them anew.
+        """
+        return filter(self._is_candidate, self.artifacts)
+
+    @property
+    def configured(self) -> Iterable[Artifact]:
+        """The candidates at paths whose text configures something."""
+        return filter(self._is_candidate, self.artifacts.configured())
+
+    @property
+    def telling(self) -> Iterable[Artifact]:
+        """The candidates whose content matched a rule, or holds behaviours or indicators."""
+        return filter(self._is_candidate, self.artifacts.telling())
+
+    def _is_candidate(self, artifact: Artifact) -> bool:
+        return (
+            (artifact.stage is not Stage.BASE or self.baseline is Baseline.NONE)
             and not artifact.is_packaged
-            and artifact.origin in {Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED}
+            and artifact.origin in _JUDGED_ORIGINS
         )
 
     @cached_property
     def changed(self) -> Mapping[bytes, Change]:
         """The changes by path."""
-        return {change.path: change for change in self.changes}
+        if isinstance(self.changes, tuple) or self.base is None or self.final is None:
+            return {change.path: change for change in self.changes}
+        return _ChangesByPath(self.base, self.final, self.changes)
 
     def text(self, path: bytes) -> bytes | None:
         """Return the retained content at *path* as it was last, or None."""
@@ -208,11 +170,9 @@ class FileView:
     def is_packaged_path(self, path: bytes) -> bool:
         """Whether a package owns the file at *path* and its content is the package's."""
         resolved = self.resolve(path) or path.lstrip(b"/")
-        return resolved in self._packaged or self.packages.is_unchanged_base(resolved, self.changed)
-
-    @cached_property
-    def _packaged(self) -> frozenset[bytes]:
-        return frozenset(artifact.path for artifact in self.artifacts if artifact.is_packaged)
+        if any(artifact.is_packaged for artifact in self.artifacts.find(resolved)):
+            return True
+        return self.packages.is_unchanged_base(resolved, self.changed)
 
     @cached_property
     def base_program_times(self) -> frozenset[int]:
@@ -222,11 +182,8 @@ class FileView:
 
     def artifact_at(self, path: bytes) -> Artifact | None:
         """Return the file of the container's own tree at *path*, or None."""
-        return self._by_path.get(path)
-
-    @cached_property
-    def _by_path(self) -> dict[bytes, Artifact]:
-        return {artifact.path: artifact for artifact in self.artifacts if artifact.origin is Origin.LAYER}
+        found = [artifact for artifact in self.artifacts.find(path) if artifact.origin is Origin.LAYER]
+        return found[-1] if found else None
 
     def reference(self, path: bytes) -> EvidenceRef:
         """Return a reference to *path* in the snapshot."""
@@ -235,3 +192,31 @@ class FileView:
         if entry and 0 <= entry.layer < len(self.layers):
             layer = self.layers[entry.layer].diff_id
         return EvidenceRef(self.item, layer=layer, path=path)
+
+
+def brings_content(change: Change) -> bool:
+    """Whether *change* brought a file with content of its own: then it is an artifact too."""
+    if change.kind is ChangeKind.DELETED or change.after is None or change.after.type is not EntryType.FILE:
+        return False
+    return change.kind is ChangeKind.ADDED or bool({"content", "type"}.intersection(change.fields))
+
+
+class _ChangesByPath(Mapping[bytes, Change]):
+    """Finds one change of many by looking at both trees, and holds none."""
+
+    def __init__(self, base: TreeLike, final: TreeLike, changes: Sequence[Change]) -> None:
+        self._base = base
+        self._final = final
+        self._changes = changes
+
+    def __getitem__(self, path: bytes) -> Change:
+        change = make_change(self._base.get(path), self._final.get(path))
+        if change is None:
+            raise KeyError(path)
+        return change
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (change.path for change in self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes)

@@ -92,7 +92,6 @@ def _host(name: str) -> Iterator[tuple[str, str]]:
 def collect_indicators(view: CaseView, findings: Iterable[Finding]) -> tuple[Indicator, ...]:
     """Return the indicators in findings of medium severity or worse, and in their evidence."""
     found: dict[tuple[str, str], list[EvidenceRef]] = {}
-    by_place = {(artifact.item, artifact.path): artifact for artifact in view.files.artifacts}
     processes = {process.pid: process for process in view.processes}
     for finding in findings:
         if finding.severity.rank > Severity.MEDIUM.rank or finding.rule.startswith(("posture.", "image.archive")):
@@ -100,7 +99,7 @@ def collect_indicators(view: CaseView, findings: Iterable[Finding]) -> tuple[Ind
         for pair in find_in_text(finding.matched):
             found.setdefault(pair, []).extend(finding.evidence[:1])
         for reference in finding.evidence[:40]:
-            artifact = by_place.get((reference.item, reference.path or b""))
+            artifact = _look_up(view, reference)
             for pair in _of_artifact(artifact, view) if artifact else ():
                 found.setdefault(pair, []).append(reference)
             process = processes.get(reference.pid or -1)
@@ -108,6 +107,11 @@ def collect_indicators(view: CaseView, findings: Iterable[Finding]) -> tuple[Ind
                 found.setdefault(pair, []).append(reference)
     pairs = sorted(found)[:_MOST_ALL]
     return tuple(Indicator(kind, value, tuple(dict.fromkeys(found[kind, value]))[:20]) for kind, value in pairs)
+
+
+def _look_up(view: CaseView, reference: EvidenceRef) -> Artifact | None:
+    found = [item for item in view.files.artifacts.find(reference.path or b"") if item.item == reference.item]
+    return found[-1] if found else None
 
 
 def _of_artifact(artifact: Artifact, view: CaseView) -> Iterator[tuple[str, str]]:

@@ -6,23 +6,28 @@ are joined to it. What cannot be read is a named failure, never an empty result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forensics.analyze.artifact_table import ArtifactTable
 from forensics.analyze.build_stage import Trees, collect_artifacts, read_packages
+from forensics.analyze.bulk import NamedFailures, make_replayable
+from forensics.analyze.configuration import is_kept
 from forensics.analyze.examine import Examiner
 from forensics.analyze.extras import read_extras
-from forensics.analyze.files import Artifact, Baseline, FileView
+from forensics.analyze.files import Baseline, FileView
 from forensics.analyze.packages import RPM_DATABASES
 from forensics.analyze.runtime import object_of, text_of, texts_of
+from forensics.archive.compare import iterate_changes, iterate_packed
 from forensics.archive.image import Image, ImageSource, open_image
 from forensics.archive.limits import DAMAGE, Anomaly
-from forensics.archive.tree import Content, compare, merge, read_layers
+from forensics.archive.tree import Content, merge, read_layers
 from forensics.errors import ArchiveError, UsageError
-from forensics.model import EvidenceItem, FileEntry, Outcome
+from forensics.model import Change, EvidenceItem, FileEntry, Outcome
 from forensics.text import show_path
 
 if TYPE_CHECKING:
@@ -36,9 +41,13 @@ class Loading:
     """What is gathered while a case's files are read."""
 
     examiner: Examiner
-    failures: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    artifacts: list[Artifact] = field(default_factory=list)
+    failures: NamedFailures = field(default_factory=NamedFailures)
+    warnings: NamedFailures = field(default_factory=NamedFailures)
+
+    @cached_property
+    def artifacts(self) -> ArtifactTable:
+        """The table that every artifact goes to."""
+        return ArtifactTable(is_kept, self.examiner.texts)
 
 
 def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> FileView:
@@ -51,15 +60,15 @@ def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> File
     items = [item for item in case.items() if item.outcome is Outcome.COLLECTED]
     images = [item for item in items if item.kind == "image"]
     view = _read_image(case, images[-1], loading, base) if images else FileView()
-    extras = read_extras(case, items, examiner, loading.failures, loading.warnings)
+    loading.artifacts.extend(read_extras(case, items, examiner, loading.failures, loading.warnings))
     failures = (*view.failures, *loading.failures, *examiner.failures)
     return replace(
         view,
-        artifacts=(*view.artifacts, *extras),
+        artifacts=loading.artifacts,
         texts=examiner.texts,
-        kinds=examiner.kinds,
+        kind_of=examiner.contents.kind_of,
         failures=tuple(dict.fromkeys(failures)),
-        limited=tuple(dict.fromkeys(examiner.limited)),
+        limited=tuple(examiner.limited),
         warnings=(*view.warnings, *loading.warnings),
         scanned=examiner.scanner is not None and examiner.scanner.rule_count > 0,
     )
@@ -145,7 +154,8 @@ def _original_layers(case: Case) -> list[str]:
 def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Loading, trees: Trees) -> FileView:
     examiner = loading.examiner
     packages = read_packages(trees, examiner.texts)
-    loading.warnings.extend(_name_unread(trees))
+    for warning in _name_unread(trees):
+        loading.warnings.append(warning)
     anomalies = (*source.anomalies, *image.anomalies, *trees.final.anomalies)
     reasons = list(_failures_of(anomalies))
     if not any(layer.entries for layer in trees.final.layers):
@@ -155,7 +165,7 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
         baseline=trees.baseline,
         final=trees.final,
         base=trees.before,
-        changes=compare(trees.before, trees.final) if trees.before is not None else (),
+        changes=_compare(trees),
         recovered=trees.final.recovered,
         layers=trees.final.layers,
         packages=packages,
@@ -166,7 +176,15 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
         failures=tuple(reasons),
         reason="",
     )
-    return replace(view, artifacts=tuple(collect_artifacts(view, trees, examiner)))
+    loading.artifacts.extend(collect_artifacts(view, trees, examiner))
+    return view
+
+
+def _compare(trees: Trees) -> Sequence[Change]:
+    before, final = trees.before, trees.final
+    if before is None:
+        return ()
+    return make_replayable(lambda: iterate_changes(before, final), lambda: iterate_packed(before, final))
 
 
 def _name_unread(trees: Trees) -> Iterable[str]:

@@ -25,7 +25,7 @@ _ATTRIBUTION = ("author", "reference", "license", "source", "date", "version")
 def analyze_matches(view: CaseView) -> Iterator[Finding]:
     """Report each rule once with all files that it matched; packages' own files separately and low."""
     groups: dict[tuple[str, str, bool], list[tuple[Artifact, Match]]] = {}
-    for artifact in view.files.artifacts:
+    for artifact in view.files.artifacts.telling():
         for match in artifact.facts.matches if artifact.facts else ():
             excused = _is_excused(artifact, view)
             groups.setdefault((match.namespace, match.rule, excused), []).append((artifact, match))

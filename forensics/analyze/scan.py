@@ -73,7 +73,7 @@ def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
         scan = Scan(scanner.rule_count, examiner.scanned_files, failures=[*files.failures, *files.limited])
     if not files.artifacts and files.reason:
         scan.failures.append(files.reason)
-    for artifact in files.artifacts:
+    for artifact in files.artifacts.telling():
         for match in artifact.facts.matches if artifact.facts else ():
             digest = artifact.entry.sha256 or ""
             scan.matches.append(FileMatch(artifact.path, digest, match, artifact.layer, artifact.item))
@@ -119,7 +119,7 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
 
     def visit(entry: FileEntry, content: Content) -> None:
         examiner.examine(entry, content, is_new=False)
-        facts = examiner.facts.get(content.sha256)
+        facts = examiner.contents.facts_of(content.sha256)
         if facts and facts.matches:
             places.append((entry.path, content.sha256, entry.layer))
 
@@ -131,12 +131,13 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
             if not any(tree.members for tree in trees):
                 scan.failures.append("the image holds nothing at all, not even a folder")
             for name, digest, layer in places:
-                matches = examiner.facts[digest].matches
+                facts = examiner.contents.facts_of(digest)
+                matches = facts.matches if facts else ()
                 scan.matches += [FileMatch(name, digest, match, layers.get(layer)) for match in matches]
             places.clear()
         scan.failures += [f"archive: {anomaly.message}" for anomaly in source.anomalies if anomaly.code in DAMAGE]
     scan.scanned = examiner.scanned_files
-    scan.failures += examiner.failures + examiner.limited
+    scan.failures += [*examiner.failures, *examiner.limited]
     return scan
 
 
@@ -151,6 +152,6 @@ def _scan_file(path: Path, scanner: Scanner) -> Scan:
         examiner.examine(entry, content, is_new=False)
     finally:
         content.close()
-    facts = examiner.facts.get(content.sha256)
+    facts = examiner.contents.facts_of(content.sha256)
     matches = [FileMatch(name, content.sha256, match) for match in facts.matches] if facts else []
-    return Scan(scanner.rule_count, examiner.scanned_files, matches, examiner.failures + examiner.limited)
+    return Scan(scanner.rule_count, examiner.scanned_files, matches, [*examiner.failures, *examiner.limited])

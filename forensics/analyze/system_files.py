@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from forensics.analyze.content import Kind
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import list_paths
-from forensics.analyze.files import Artifact, Origin, Stage
+from forensics.analyze.files import Artifact, Origin, Stage, brings_content
 from forensics.analyze.places import in_system, in_system_bin, in_temp
 from forensics.analyze.rule import Rule
 from forensics.model import Change, ChangeKind, EntryType, FileEntry, Finding, Severity
@@ -135,7 +135,7 @@ def _is_program_place(path: bytes) -> bool:
 
 def _was_script(artifact: Artifact, view: CaseView) -> bool:
     """Whether the baseline's file was a script too (its content is only retained where it was one of the artifacts)."""
-    before = view.files.kinds.get(artifact.before.sha256 or "") if artifact.before else None
+    before = view.files.kind_of(artifact.before.sha256 or "") if artifact.before else None
     return before in {Kind.SCRIPT, Kind.TEXT}
 
 
@@ -194,24 +194,16 @@ def analyze_privileges(view: CaseView) -> Iterator[Finding]:
 
 def iterate_entries(view: CaseView) -> Iterator[tuple[Artifact, FileEntry, FileEntry | None]]:
     """Yield what may have gained a right: candidates, and changes of mode or attributes that left the content alone."""
-    seen: set[bytes] = set()
     stage = Stage.RUNTIME if view.files.baseline.is_runtime else Stage.BUILD
     for artifact in view.files.candidates:
         if artifact.origin is not Origin.RECOVERED:
-            seen.add(artifact.path)
             yield artifact, artifact.entry, artifact.before
     for change in view.files.changes:
-        if change.after is None or change.path in seen:
+        if change.after is None or brings_content(change):
             continue
-        artifact = Artifact(view.files.item, Origin.LAYER, change.after, None, stage, before=change.before)
         if change.kind is ChangeKind.ADDED and view.files.is_packaged_path(change.path):
             continue
-        if (
-            change.kind is ChangeKind.MODIFIED
-            and "content" in change.fields
-            and view.files.is_packaged_path(change.path)
-        ):
-            continue
+        artifact = Artifact(view.files.item, Origin.LAYER, change.after, None, stage, before=change.before)
         yield artifact, change.after, change.before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -118,11 +119,11 @@ def _files(view: CaseView, findings: Iterable[Finding]) -> Iterator[TimelineEven
     telling = {
         ref.path for finding in findings if finding.severity.rank <= Severity.MEDIUM.rank for ref in finding.evidence
     }
-    chosen = [
+    newcomers = (
         a for a in view.files.artifacts if a.origin is not Origin.EXECUTABLE and (a.is_runtime or a.path in telling)
-    ]
-    chosen.sort(key=lambda artifact: (artifact.path not in telling, artifact.is_packaged, artifact.path))
-    for artifact in chosen[:_MOST_FILES]:
+    )
+    chosen = heapq.nsmallest(_MOST_FILES, newcomers, key=lambda a: (a.path not in telling, a.is_packaged, a.path))
+    for artifact in chosen:
         yield from _times(artifact)
     for change in view.files.changes[:_MOST_FILES]:
         if change.kind is ChangeKind.DELETED and change.path in telling and change.before:

@@ -216,9 +216,8 @@ def analyze_names(view: CaseView) -> Iterator[Finding]:
     for change in view.files.changes:
         if change.kind is ChangeKind.ADDED and (reason := judge_name(change.path)):
             yield DECEPTIVE.found(f"{show_path(change.path)}: {reason}", [view.files.reference(change.path)])
-    others = (artifact for artifact in view.files.candidates if artifact.path not in view.files.changed)
-    for artifact in others:
-        if reason := judge_name(artifact.path):
+    for artifact in view.files.candidates:
+        if (reason := judge_name(artifact.path)) and artifact.path not in view.files.changed:
             yield DECEPTIVE.found(f"{show_path(artifact.path)}: {reason}", [artifact.reference])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from forensics.archive.index import Row, unpack
+from forensics.archive.index import Row, make_path, unpack
 from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
 
@@ -59,17 +59,81 @@ def make_change(before: FileEntry | None, after: FileEntry | None) -> Change | N
 
 def iterate_changes(a: Comparable, b: Comparable) -> Iterator[Change]:
     """Yield the changes from *a* to *b* in the order of paths; equal rows are never unpacked."""
+    for before, after in _iterate_pairs(a, b):
+        change = make_change(unpack(before) if before else None, unpack(after) if after else None)
+        if change is not None:
+            yield change
+
+
+def iterate_packed(a: Comparable, b: Comparable) -> Iterator[Change]:
+    """Yield the same as :func:`iterate_changes`; an added or deleted entry is unpacked when somebody looks at it."""
+    for before, after in _iterate_pairs(a, b):
+        if before is not None and after is not None:
+            change = make_change(unpack(before), unpack(after))
+            if change is not None:
+                yield change
+        else:
+            yield PackedChange.of(before, after)
+
+
+def _iterate_pairs(a: Comparable, b: Comparable) -> Iterator[tuple[Row | None, Row | None]]:
+    """Yield the rows that differ, side by side."""
     left, right = a.rows(), b.rows()
     before, after = next(left, None), next(right, None)
     while before is not None or after is not None:
-        if after is None or (before is not None and before.key < after.key):
-            change = make_change(unpack(before), None) if before else None
-            before = next(left, None)
-        elif before is None or after.key < before.key:
-            change = make_change(None, unpack(after))
+        if before is None or (after is not None and after[0] < before[0]):
+            yield None, after
             after = next(right, None)
+        elif after is None or before[0] < after[0]:
+            yield before, None
+            before = next(left, None)
         else:
-            change = None if before.packed == after.packed else make_change(unpack(before), unpack(after))
+            if before[4] != after[4]:
+                yield before, after
             before, after = next(left, None), next(right, None)
-        if change is not None:
-            yield change
+
+
+class PackedChange(Change):
+    """An added or deleted path whose entry is unpacked when somebody looks at it: most only look at the path."""
+
+    __slots__ = ("_row", "_side")
+    _row: Row
+    _side: ChangeKind
+
+    @classmethod
+    def of(cls, before: Row | None, after: Row | None) -> PackedChange:
+        """Return the change of one row that only one side has."""
+        change = object.__new__(cls)
+        object.__setattr__(change, "_row", after or before)
+        object.__setattr__(change, "_side", ChangeKind.ADDED if after else ChangeKind.DELETED)
+        return change
+
+    @property
+    def kind(self) -> ChangeKind:
+        """Added or deleted."""
+        return self._side
+
+    @property
+    def path(self) -> bytes:
+        """Where."""
+        return make_path(self._row.key)
+
+    @property
+    def before(self) -> FileEntry | None:
+        """The deleted entry."""
+        return unpack(self._row) if self._side is ChangeKind.DELETED else None
+
+    @property
+    def after(self) -> FileEntry | None:
+        """The added entry."""
+        return unpack(self._row) if self._side is ChangeKind.ADDED else None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Nothing: there is only one side."""
+        return ()
+
+    @property
+    def layer(self) -> int | None:
+        """The layer of the entry."""
+        return self._row.layer

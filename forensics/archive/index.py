@@ -115,6 +115,14 @@ def is_file(row: Row) -> bool:
     return row[4][:1] == _FILE
 
 
+def open_temporary() -> sqlite3.Connection:
+    """Return a new database in a file without a name, which is gone when the process is; its cache is bounded."""
+    connection = sqlite3.connect("", isolation_level=None)
+    for pragma in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", _CACHE):
+        connection.execute(pragma)
+    return connection
+
+
 class Workspace:
     """What the tables of one analysis share: how many rows may still stay in memory, and the temporary database."""
 
@@ -127,9 +135,7 @@ class Workspace:
     def create_table(self) -> tuple[sqlite3.Connection, str]:
         """Return the database and the name of a new table in it."""
         if self._connection is None:
-            self._connection = sqlite3.connect("", isolation_level=None)
-            for pragma in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", _CACHE):
-                self._connection.execute(pragma)
+            self._connection = open_temporary()
         self._tables += 1
         name = f"entries{self._tables}"
         self._connection.execute(
