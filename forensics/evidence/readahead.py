@@ -26,10 +26,10 @@ class ReadAhead:
     ``sha256`` and ``size_bytes`` cover what the stream gave; ``taken_bytes`` what was handed on.
     """
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        """Start nothing yet: reading begins with the context."""
+    def __init__(self, chunks: Iterable[bytes], *, hashed: bool = True) -> None:
+        """Start nothing yet: reading begins with the context. What is *hashed* elsewhere need not be here."""
         self._chunks = chunks
-        self._digests = StreamDigests(sha256)
+        self._digests = StreamDigests(*(sha256,) if hashed else ())
         self._digest: str | None = None
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
         self._stopped = threading.Event()
@@ -47,7 +47,7 @@ class ReadAhead:
         self._stopped.set()
         self._thread.join(None if kind is None else _LEAVING_SECONDS)
         if not self._thread.is_alive() and self.taken_bytes == self.size_bytes:
-            self._digest = self._digests.finish()[0]
+            self._digest = next(iter(self._digests.finish()), None)
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
