@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forensics.cli.collect_first import FirstAnswers
 from forensics.cli.collect_view import show_result, tell
 from forensics.cli.session import default_case_dir, read_actor
 from forensics.cli.settings import read_settings
@@ -39,7 +40,7 @@ def collect_into_case(
     suspect: Suspect, case_dir: Path | None, options: CollectOptions, step: DefaultStep, *, as_json: bool
 ) -> int:
     """Collect into *case_dir*, the case that contains the container, or a new one; show it, return the exit code."""
-    from forensics.collect import collect, open_case_for, to_document  # noqa: PLC0415 - while the engine answers
+    from forensics.collect import Silence, collect, open_case_for, to_document  # noqa: PLC0415 - while the engine answers
 
     engine, container, info = suspect.engine, suspect.container, suspect.info
     started, settings = time.monotonic(), read_settings()
@@ -49,7 +50,9 @@ def collect_into_case(
         tell(as_json=as_json) as progress,
     ):
         step.authorize(case)
-        lines = collect(case, engine, container, options, progress, info=info)
+        answers = FirstAnswers(case, progress or Silence(), as_json=as_json, started=started)
+        lines = collect(case, engine, container, options, answers, info=info)
+        answers.close()
     return show_result(to_document(root, container, lines, time.monotonic() - started), lines, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 
 from forensics.collect.context import CollectContext, collected, empty, failed, name_some, not_applicable
 from forensics.collect.file_listing import FileListing
+from forensics.collect.first_look import look_at
 from forensics.collect.namespace import read_mounts
 from forensics.collect.walk import Node, Report, describe, explain, open_directory, walk
 from forensics.engine.openat2 import open_path, open_root
@@ -50,15 +51,21 @@ def _collect_engine_diff(context: CollectContext) -> LedgerLine:
 def _collect_files(context: CollectContext) -> Iterator[LedgerLine]:
     upper = find_upper_directory(context)
     if upper is not None:
-        listing = FileListing(from_bytes(upper), partial(_walk_upper, upper))
-        yield from _keep(context, listing, "upper directory of the writable layer", from_bytes(upper))
+        find, root = partial(_walk_upper, upper), from_bytes(upper)
+        yield from _keep(context, FileListing(root, find), "upper directory of the writable layer", root)
+        yield from look_at(context, find(_forget), root)
     elif context.container.is_running:
-        root = f"/proc/{context.container.pid}/root"
-        listing = FileListing(root, partial(_look_up_diff, context))
-        yield from _keep(context, listing, "the paths of the engine's diff, below the first process's root", root)
+        find, root = partial(_look_up_diff, context), f"/proc/{context.container.pid}/root"
+        way = "the paths of the engine's diff, below the first process's root"
+        yield from _keep(context, FileListing(root, find), way, root)
+        yield from look_at(context, find(_forget), root)
     else:
         driver = context.info.storage_driver
         yield not_applicable("changed-files", f"the storage driver {driver} has no upper directory; see the snapshot")
+
+
+def _forget(_path: bytes, _reason: str, _size_bytes: int) -> None:
+    """What cannot be looked at stands among the omissions of the listing already."""
 
 
 def _keep(context: CollectContext, listing: FileListing, method: str, source: str) -> Iterator[LedgerLine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from forensics.model import EvidenceItem, JsonObject, LedgerLine, Outcome
 from forensics.text import show
 
 if TYPE_CHECKING:
+    from forensics.collect.patient_reads import PatientReader
+    from forensics.collect.yara_look import FirstLook
     from forensics.engine.base import Container, EngineInfo
     from forensics.engine.host import HostProcess
     from forensics.evidence.case import Case
@@ -109,6 +112,7 @@ class CollectContext:
     info: EngineInfo
     options: CollectOptions
     started_at: str
+    first_look: FirstLook | None = None
     budgets: dict[str, Budget] = field(default_factory=dict)
 
     @cached_property
@@ -130,6 +134,18 @@ class CollectContext:
             inode = process.namespace("mnt")
             members[inode] = (*members.get(inode, ()), process.pid)
         return members
+
+    @cached_property
+    def reader(self) -> PatientReader:
+        """Reads files that processes hold, without waiting for a file system that hangs."""
+        from forensics.collect.namespace import read_mounts  # noqa: PLC0415 - a remote engine never needs it
+        from forensics.collect.patient_reads import PatientReader, find_memory_mount  # noqa: PLC0415 - as above
+
+        types = {find_memory_mount(): "tmpfs"}
+        for pids in self.mount_namespaces.values():
+            with contextlib.suppress(OSError):  # ended since
+                types |= {mount.id: mount.type for mount in read_mounts(pids[0])}
+        return PatientReader(types)
 
     def budget(self, name: str) -> Budget:
         """Return the budget called *name*, opened with ``options.budget_bytes`` on first use."""

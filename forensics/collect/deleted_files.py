@@ -14,7 +14,7 @@ from forensics.collect.context import CollectContext, collected, empty, failed, 
 from forensics.collect.namespace import read_maps
 from forensics.collect.streams import peek
 from forensics.collect.treetar import Tally, pack_file
-from forensics.collect.walk import explain, read_content
+from forensics.collect.walk import explain
 from forensics.engine.host import HostProcess
 from forensics.model import JsonObject, LedgerLine
 from forensics.text import from_bytes, show
@@ -36,7 +36,7 @@ class _Held:
 
 def collect_deleted_files(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep each deleted file once (by device and inode) with the process and descriptor that hold it."""
-    seen = {identity for process in context.processes if (identity := _identity_of_exe(process))}
+    seen = {identity for process in context.processes if (identity := _identity_of_exe(context, process))}
     kept = left = 0
     for held in (held for process in context.processes for held in _find_held(process)):
         if kept == MAX_FILES:
@@ -50,12 +50,18 @@ def collect_deleted_files(context: CollectContext) -> Iterator[LedgerLine]:
         yield empty("deleted-files", "no process holds a deleted file beside its executable")
 
 
-def _identity_of_exe(process: HostProcess) -> tuple[int, int] | None:
+def _identity_of_exe(context: CollectContext, process: HostProcess) -> tuple[int, int] | None:
+    if not process.exe_deleted:
+        return None
+    handle = -1
     try:
-        status = os.stat(f"/proc/{process.pid}/exe")  # noqa: PTH116 - a link of the kernel
+        handle = os.open(f"/proc/{process.pid}/exe", os.O_PATH | os.O_CLOEXEC)
+        return context.reader.stat(handle)[:2]
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def _find_held(process: HostProcess) -> Iterator[_Held]:
@@ -79,14 +85,14 @@ def _collect_one(context: CollectContext, held: _Held, seen: set[tuple[int, int]
     handle = -1
     try:
         handle = os.open(held.link, os.O_PATH | os.O_CLOEXEC)
-        status = os.fstat(handle)
-        identity = (status.st_dev, status.st_ino)
+        status = context.reader.stat(handle)
+        identity = (status.device, status.inode)
         if identity in seen:
             return None
         seen.add(identity)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(status.mode):
             return not_applicable(artefact, "no regular file: it has no content, and is never opened")
-        return _keep(context, held, handle, artefact)
+        return _keep(context, held, handle, artefact, status.size_bytes)
     except OSError as error:
         return failed(artefact, explain(error))
     finally:
@@ -94,15 +100,16 @@ def _collect_one(context: CollectContext, held: _Held, seen: set[tuple[int, int]
             os.close(handle)
 
 
-def _keep(context: CollectContext, held: _Held, handle: int, artefact: str) -> LedgerLine:
-    size_bytes = os.fstat(handle).st_size
+def _keep(context: CollectContext, held: _Held, handle: int, artefact: str, size_bytes: int) -> LedgerLine:
     if size_bytes == 0:
         return empty(artefact, "the file is empty")
     attributes = {"pid": held.pid, "fd": held.fd, "target": from_bytes(held.target), "size": size_bytes}
     if not context.budget("deleted files").take(size_bytes):
+        if context.reader.may_hang(handle):
+            return failed(artefact, f"{size_bytes} bytes are over the budget")
         return _keep_packed(context, held, handle, artefact, attributes)
     item = context.case.add(
-        "deleted-file", read_content(handle, size_bytes), source=held.link,
+        "deleted-file", context.reader.chunks(handle, size_bytes), source=held.link,
         method="read on the host through the kernel's link", attributes=attributes,
     )  # fmt: skip
     return collected(artefact, item)

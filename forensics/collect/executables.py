@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from forensics.collect.context import CollectContext, collected, empty, failed
-from forensics.collect.walk import explain, hash_content, read_content
+from forensics.collect.walk import explain
 from forensics.engine.host import HostProcess
 from forensics.model import JsonObject, LedgerLine
 from forensics.text import from_bytes
@@ -38,7 +38,7 @@ def collect_executables(context: CollectContext) -> Iterator[LedgerLine]:
         if not process.exe and process.state in "ZX":
             continue  # a zombie has no executable any more
         try:
-            sha256 = _identify(process, digests)
+            sha256 = _identify(context, process, digests)
         except OSError as error:
             yield failed(f"executable of pid {process.pid}", explain(error))
             continue
@@ -49,12 +49,12 @@ def collect_executables(context: CollectContext) -> Iterator[LedgerLine]:
         yield _keep(context, running)
 
 
-def _identify(process: HostProcess, digests: dict[tuple[int, int], str]) -> str:
+def _identify(context: CollectContext, process: HostProcess, digests: dict[tuple[int, int], str]) -> str:
     with _open(process) as handle:
-        status = os.fstat(handle)
-        identity = (status.st_dev, status.st_ino)
+        status = context.reader.stat(handle)
+        identity = (status.device, status.inode)
         if identity not in digests:
-            digests[identity] = hash_content(handle, LIMIT_BYTES)
+            digests[identity] = context.reader.sha256(handle, LIMIT_BYTES)
         return digests[identity]
 
 
@@ -95,9 +95,9 @@ def _keep(context: CollectContext, running: _Running) -> LedgerLine:
     for process in running.processes:
         try:
             with _open(process) as handle:
-                size_bytes = os.fstat(handle).st_size
+                size_bytes = context.reader.stat(handle).size_bytes
                 item = context.case.add(
-                    "executable", read_content(handle, LIMIT_BYTES), source=f"/proc/{process.pid}/exe",
+                    "executable", context.reader.chunks(handle, LIMIT_BYTES), source=f"/proc/{process.pid}/exe",
                     method="read on the host through the kernel's link", attributes=attributes,
                 )  # fmt: skip
         except OSError as error:

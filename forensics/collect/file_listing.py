@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from forensics.collect.walk import Node, Report, explain, hash_content
+from forensics.collect.walk import Node, Report, explain_source, hash_content
 from forensics.model import JsonObject
 from forensics.text import encode_base64, from_bytes
 
@@ -94,5 +94,5 @@ def _hash(node: Node, omissions: list[JsonObject]) -> str | None:
     try:
         return hash_content(node.handle, HASH_LIMIT_BYTES)
     except OSError as error:
-        omissions.append({"path": from_bytes(node.path), "reason": explain(error), "size": node.status.st_size})
+        omissions.append({"path": from_bytes(node.path), "reason": explain_source(error), "size": node.status.st_size})
         return None

@@ -30,6 +30,7 @@ from forensics.evidence.custody import format_utc
 from forensics.model import LedgerLine, Outcome
 
 if TYPE_CHECKING:
+    from forensics.collect.yara_look import FirstLook
     from forensics.engine.base import Container, EngineInfo
     from forensics.evidence.case import Case
 
@@ -53,7 +54,7 @@ def plan(options: CollectOptions) -> tuple[Collector, ...]:
     return tuple(sorted(chosen, key=lambda collector: collector.rank))
 
 
-def collect(  # noqa: PLR0913 - info only spares asking twice
+def collect(  # noqa: PLR0913 - what is given by name may be left out
     case: Case,
     engine: Source,
     container: Container,
@@ -63,6 +64,8 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
     info: EngineInfo | None = None,
 ) -> tuple[LedgerLine, ...]:
     """Collect into *case* and return the ledger lines of this run, which are in the case's ledger too.
+
+    *info* spares asking the engine twice.
 
     Raises:
         UsageError: the options name an unknown collector.
@@ -79,18 +82,32 @@ def collect(  # noqa: PLR0913 - info only spares asking twice
         info=info or engine.info(),
         options=options,
         started_at=format_utc(time.time_ns()),
+        first_look=_open_first_look(chosen),
     )
     lines: list[LedgerLine] = []
     ledger = _Ledger(case, progress or Silence(), lines)
     names = [collector.name for collector in chosen]
     settled = _find_settled(case, finished.union(names))
-    with case.activity("acquire", _COLLECTION, "collection in order of volatility", plan=names, finishes=settled):
-        _run_all(context, chosen, ledger)
+    try:
+        with case.activity("acquire", _COLLECTION, "collection in order of volatility", plan=names, finishes=settled):
+            _run_all(context, chosen, ledger)
+    finally:
+        if context.first_look:
+            context.first_look.close()
     for collector in COLLECTORS if not options.only else ():
         if collector not in chosen and collector.name not in finished:
             reason = "left out by --skip" if collector.name in options.skip else f"not asked for (--{collector.name})"
             ledger.note(_without_run(not_applicable(collector.name, reason)))
     return tuple(lines)
+
+
+def _open_first_look(chosen: tuple[Collector, ...]) -> FirstLook | None:
+    """Start the search for known malice beside what is collected first, if changed files are to be searched."""
+    if not any(collector.name == "changes" for collector in chosen):
+        return None
+    from forensics.collect.yara_look import FirstLook  # noqa: PLC0415 - only where it is needed
+
+    return FirstLook()
 
 
 class _Ledger:

@@ -6,15 +6,15 @@ Each tmpfs is kept once, whichever mount namespaces show it. A host's tmpfs that
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
+from functools import partial
 
 from forensics.collect.context import CollectContext, empty, failed, not_applicable
 from forensics.collect.mount_points import HostMounts, open_mount_point
 from forensics.collect.namespace import MountPoint, read_mounts
 from forensics.collect.tree_evidence import TreeSource, keep_tree
 from forensics.collect.walk import explain
-from forensics.model import LedgerLine
+from forensics.model import LedgerLine, Outcome
 from forensics.text import from_bytes, show_path
 
 _TYPES = frozenset({"tmpfs", "ramfs"})
@@ -61,13 +61,12 @@ def _collect_device(context: CollectContext, shown: list[tuple[int, MountPoint]]
     for pid, mount in sorted(shown, key=lambda each: (len(each[1].root), each[1].id)):
         if any(_is_below(mount.root, root) for root in kept):
             continue
-        try:
-            handle = open_mount_point(pid, mount)
-        except OSError as error:
-            missed.append((mount.root, failed(f"tmpfs {show_path(mount.path)}", explain(error))))
+        lines = tuple(_collect_one(context, pid, mount))
+        if lines[0].outcome is Outcome.FAILED and not lines[0].items:
+            missed.append((mount.root, lines[0]))
             continue
         kept.append(mount.root)
-        yield from _collect_one(context, pid, mount, handle)
+        yield from lines
     yield from (line for place, line in missed if not any(_is_below(place, root) for root in kept))
 
 
@@ -75,19 +74,11 @@ def _is_below(path: bytes, top: bytes) -> bool:
     return path == top or path.startswith(top.rstrip(b"/") + b"/")
 
 
-def _collect_one(context: CollectContext, pid: int, mount: MountPoint, handle: int) -> Iterator[LedgerLine]:
+def _collect_one(context: CollectContext, pid: int, mount: MountPoint) -> Iterator[LedgerLine]:
     tree = TreeSource(
         "tmpfs",
         f"tmpfs {show_path(mount.path)}",
         f"/proc/{pid}/root{from_bytes(mount.path)}",
         {"mount": from_bytes(mount.path), "device": mount.device, "pid": pid, "options": mount.super_options},
     )
-    try:
-        if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
-            yield from keep_tree(context, handle, tree)
-        else:
-            yield empty(tree.artefact, "a device node is mounted here, which has no content")
-    except OSError as error:
-        yield failed(tree.artefact, explain(error))
-    finally:
-        os.close(handle)
+    yield from keep_tree(context, partial(open_mount_point, pid, mount), tree)

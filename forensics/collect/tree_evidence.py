@@ -1,17 +1,21 @@
-"""Keeps a tree as one tar in the case, and says in the ledger what of it is not in there."""
+"""Keeps a tree as one tar in the case, and says in the ledger what of it is not in there.
+
+It is opened and read in a child process: the file system below it may hang.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 
-from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.apart import stream_apart
+from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
 from forensics.collect.streams import peek
-from forensics.collect.treetar import Tally, pack_file, pack_tree
-from forensics.collect.walk import reopen_directory
-from forensics.model import EvidenceItem, JsonObject, LedgerLine
+from forensics.collect.treetar import Budget, Tally, pack_file, pack_tree
+from forensics.collect.walk import explain, reopen_directory
+from forensics.model import EvidenceItem, JsonObject, LedgerLine, Outcome
 from forensics.text import from_bytes
 
 
@@ -25,28 +29,58 @@ class TreeSource:
     attributes: JsonObject
 
 
-def keep_tree(context: CollectContext, handle: int, tree: TreeSource) -> Iterator[LedgerLine]:
-    """Keep the directory or single file behind the ``O_PATH`` descriptor *handle* within the budget of its kind."""
-    tally = Tally()
-    item = _store(context, handle, tree, tally)
-    if item is None and not tally.omitted:
-        yield empty(tree.artefact, "nothing in it")
-        return
-    if item is not None:
-        yield collected(tree.artefact, item, reason=f"{tally.entries} entries, {tally.content_bytes} bytes of content")
-    if tally.omitted:
-        yield _keep_omissions(context, tree, tally)
+@dataclass(slots=True)
+class _Packing:
+    """The stream of a tar that is written in a child process; ``result`` is there once it has been consumed."""
+
+    open_tree: Callable[[], int]
+    budget: Budget
+    result: JsonObject = field(default_factory=dict)
+
+    def stream(self) -> Iterator[bytes]:
+        self.result = yield from stream_apart(self._pack)
+        self.budget.left_bytes = self.result["left"]
+
+    def _pack(self) -> Generator[bytes, None, JsonObject]:
+        tally = Tally()
+        handle = self.open_tree()
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            yield from pack_tree(reopen_directory(handle), self.budget, tally)
+        elif stat.S_ISREG(mode):
+            yield from pack_file(handle, self.budget, tally)
+        return {
+            "is_special": not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)),
+            "left": self.budget.left_bytes,
+            "entries": tally.entries,
+            "content_bytes": tally.content_bytes,
+            "omitted": tally.omitted,
+            "omitted_bytes": tally.omitted_bytes,
+            "omissions": [
+                {"path": from_bytes(one.path), "reason": one.reason, "size_bytes": one.size_bytes}
+                for one in tally.omissions
+            ],
+        }
 
 
-def _store(context: CollectContext, handle: int, tree: TreeSource, tally: Tally) -> EvidenceItem | None:
-    budget = context.budget(tree.kind)
-    if not stat.S_ISDIR(os.fstat(handle).st_mode):
-        return _add(context, tree, peek(pack_file(handle, budget, tally)))
-    directory = reopen_directory(handle)
+def keep_tree(context: CollectContext, open_tree: Callable[[], int], tree: TreeSource) -> Iterator[LedgerLine]:
+    """Keep the directory or single file that *open_tree* opens (``O_PATH``) within the budget of its kind."""
+    packing = _Packing(open_tree, context.budget(tree.kind))
     try:
-        return _add(context, tree, peek(pack_tree(directory, budget, tally)))
-    finally:
-        os.close(directory)
+        item = _add(context, tree, peek(packing.stream()))
+    except OSError as error:
+        yield failed(tree.artefact, explain(error), *_find_torn(context, tree))
+        return
+    result = packing.result
+    if result["is_special"]:
+        yield not_applicable(tree.artefact, "a socket, FIFO or device is mounted here: recorded, never opened")
+    elif item is None and not result["omitted"]:
+        yield empty(tree.artefact, "nothing in it")
+    elif item is not None:
+        reason = f"{result['entries']} entries, {result['content_bytes']} bytes of content"
+        yield collected(tree.artefact, item, reason=reason)
+    if result["omitted"]:
+        yield _keep_omissions(context, tree, result)
 
 
 def _add(context: CollectContext, tree: TreeSource, chunks: Iterator[bytes] | None) -> EvidenceItem | None:
@@ -58,12 +92,16 @@ def _add(context: CollectContext, tree: TreeSource, chunks: Iterator[bytes] | No
     )  # fmt: skip
 
 
-def _keep_omissions(context: CollectContext, tree: TreeSource, tally: Tally) -> LedgerLine:
-    omissions = [asdict(omission) | {"path": from_bytes(omission.path)} for omission in tally.omissions]
-    document = {"of": tree.attributes, "count": tally.omitted, "bytes": tally.omitted_bytes, "omissions": omissions}
+def _find_torn(context: CollectContext, tree: TreeSource) -> tuple[EvidenceItem, ...]:
+    """Return the item that holds what came before it failed."""
+    last = context.case.items()[-1:]
+    return tuple(item for item in last if item.outcome is Outcome.FAILED and item.source == tree.source)
+
+
+def _keep_omissions(context: CollectContext, tree: TreeSource, result: JsonObject) -> LedgerLine:
+    count, size_bytes = result["omitted"], result["omitted_bytes"]
+    document = {"of": tree.attributes, "count": count, "bytes": size_bytes, "omissions": result["omissions"]}
     item = context.keep_json(f"{tree.kind}-omissions", document, source=tree.source, method="written by ir")
-    first = tally.omissions[0].reason
-    reason = (
-        f"{tally.omitted} entries ({tally.omitted_bytes} bytes) are not in it, the first: {first}; list in {item.id}"
-    )
+    first = result["omissions"][0]["reason"]
+    reason = f"{count} entries ({size_bytes} bytes) are not in it, the first: {first}; list in {item.id}"
     return failed(f"{tree.artefact}, parts", reason, item)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from forensics.collect.sparse import Extent, find_extents, render_map
-from forensics.collect.walk import Node, describe, explain, read_content, walk
+from forensics.collect.walk import Node, describe, explain_source, read_content, walk
 from forensics.text import from_bytes
 
 _BLOCK = 512
@@ -127,7 +127,7 @@ def _pack_content(node: Node, extent: Extent, tally: Tally) -> Iterator[bytes]:
             yield chunk
     except OSError as error:
         where = extent.offset + written
-        tally.omit(node.path, f"cut after {where} bytes: {explain(error)}", extent.size_bytes - written)
+        tally.omit(node.path, f"cut after {where} bytes: {explain_source(error)}", extent.size_bytes - written)
     else:
         if written < extent.size_bytes:
             where = extent.offset + written

@@ -1,22 +1,24 @@
 """Collects volumes and bind mounts, which no snapshot has: content within the budget, the rest by name.
 
 Host system paths (`/`, `/etc`, `/var` ...) are recorded, never copied: they are the host, not the suspect, and the
-mount itself is the finding. Network and FUSE file systems are not entered: their server may never answer.
+mount itself is the finding. Whatever lies on a network or FUSE file system is read in a child process, which is given
+up when its server does not answer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 
+from forensics.collect.apart import ask_apart
 from forensics.collect.context import CollectContext, empty, failed, not_applicable
-from forensics.collect.mount_points import HostMounts, is_system_path, may_hang, open_mount_point, open_source
+from forensics.collect.mount_points import HostMounts, is_system_path, open_mount_point, open_source
 from forensics.collect.namespace import MountPoint, read_mounts
 from forensics.collect.tree_evidence import TreeSource, keep_tree
-from forensics.collect.walk import explain
+from forensics.collect.walk import explain_source
 from forensics.engine.base import Mount
 from forensics.model import LedgerLine
 from forensics.text import show, show_path
@@ -96,12 +98,19 @@ def _collect_one(
     if mount.type == "bind" and is_system_path(mount.source, context.info.root_dir):
         yield _leave(artefact, mount.source)
         return
-    if seen is not None and may_hang(seen):
-        yield failed(artefact, f"a {seen.type} file system may hang the host's reader: copy it from its server")
+    if seen is not None and seen.type == "autofs":
+        yield failed(artefact, "looking into an autofs mount point would mount something on the host")
         return
-    if seen is not None and (identity := _identify(context, seen)) is not None:
+    identity = ""
+    if seen:
+        try:
+            identity = _identify(context, seen)
+        except TimeoutError as error:
+            yield failed(artefact, f"{explain_source(error)} ({seen.type} from {show(seen.source)})")
+            return
+    if seen and identity:
         yield from _collect_seen(context, mount, seen, host)
-        if _identify_source(mount) in {None, identity}:
+        if _identify_source(mount) in {"", identity}:
             return  # the same directory, or one that only the engine sees
         artefact += ", the host's path, which is not what is mounted"
     yield from _collect_source(context, mount, artefact, host)
@@ -111,28 +120,30 @@ def _leave(artefact: str, path: str) -> LedgerLine:
     return not_applicable(artefact, f"the host's own {show(path)}: recorded in inspect, never copied")
 
 
-def _identify(context: CollectContext, seen: MountPoint) -> tuple[int, int] | None:
-    """Return device and inode of what is mounted; None where it is covered or gone."""
-    try:
-        handle = open_mount_point(context.container.pid, seen)
-    except OSError as error:
-        explain(error)
-        return None
-    try:
-        return _identity_of(os.fstat(handle))
-    finally:
-        os.close(handle)
+def _identify(context: CollectContext, seen: MountPoint) -> str:
+    """Return device and inode of what is mounted; empty where it is covered or gone.
 
-
-def _identify_source(mount: Mount) -> tuple[int, int] | None:
+    Raises:
+        TimeoutError: it hangs.
+    """
     try:
-        return _identity_of(os.stat(mount.source))  # noqa: PTH116 - compared only, never read through a link
+        return ask_apart(lambda: _identity_of(os.fstat(open_mount_point(context.container.pid, seen))))
+    except TimeoutError:
+        raise
     except OSError:
-        return None
+        return ""
 
 
-def _identity_of(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _identify_source(mount: Mount) -> str:
+    """Return the same of the host's path, which is compared only, never read through a link; empty where it hangs."""
+    try:
+        return ask_apart(lambda: _identity_of(os.stat(mount.source)))  # noqa: PTH116 - a path of the host
+    except OSError:
+        return ""
+
+
+def _identity_of(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def _collect_seen(context: CollectContext, mount: Mount, seen: MountPoint, host: HostMounts) -> Iterator[LedgerLine]:
@@ -141,44 +152,21 @@ def _collect_seen(context: CollectContext, mount: Mount, seen: MountPoint, host:
     if path := host.find_system_path(mount, seen.device, seen.root):
         yield _leave(artefact, path)
         return
-    try:
-        handle = open_mount_point(context.container.pid, seen)
-    except OSError as error:
-        yield failed(artefact, explain(error))
-        return
-    yield from _keep(context, handle, mount, artefact)
+    yield from _keep(context, partial(open_mount_point, context.container.pid, seen), mount, artefact)
 
 
 def _collect_source(context: CollectContext, mount: Mount, artefact: str, host: HostMounts) -> Iterator[LedgerLine]:
     """Keep what the host has at the path that inspect names."""
     try:
-        handle = open_source(mount.source)
+        path = ask_apart(lambda: host.find_system_path(mount, *host.locate(open_source(mount.source))))
     except OSError as error:
-        yield failed(artefact, explain(error))
-        return
-    try:
-        path = host.find_system_path(mount, *host.locate(handle))
-    except OSError as error:
-        os.close(handle)
-        yield failed(artefact, explain(error))
+        yield failed(artefact, explain_source(error))
         return
     if path:
-        os.close(handle)
         yield _leave(artefact, path)
         return
-    yield from _keep(context, handle, mount, artefact)
+    yield from _keep(context, partial(open_source, mount.source), mount, artefact)
 
 
-def _keep(context: CollectContext, handle: int, mount: Mount, artefact: str) -> Iterator[LedgerLine]:
-    """Keep a directory or file, and close its descriptor."""
-    try:
-        if stat.S_ISDIR(os.fstat(handle).st_mode) or stat.S_ISREG(os.fstat(handle).st_mode):
-            yield from keep_tree(
-                context, handle, TreeSource("volume", artefact, mount.source, {"mount": asdict(mount)})
-            )
-        else:
-            yield not_applicable(artefact, "a socket, FIFO or device of the host: recorded in inspect, never opened")
-    except OSError as error:
-        yield failed(artefact, explain(error))
-    finally:
-        os.close(handle)
+def _keep(context: CollectContext, open_tree: Callable[[], int], mount: Mount, artefact: str) -> Iterator[LedgerLine]:
+    yield from keep_tree(context, open_tree, TreeSource("volume", artefact, mount.source, {"mount": asdict(mount)}))

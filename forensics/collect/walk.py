@@ -94,7 +94,7 @@ class _Walk:
         try:
             entries = os.scandir(directory)
         except OSError as error:
-            self.report(path, explain(error), 0)
+            self.report(path, explain_source(error), 0)
             return
         with entries:
             while (name := self.next_name(entries, path)) is not None:
@@ -104,7 +104,7 @@ class _Walk:
         try:
             entry = next(entries, None)
         except OSError as error:
-            self.report(path, explain(error), 0)
+            self.report(path, explain_source(error), 0)
             return None
         return None if entry is None else os.fsencode(entry.name)
 
@@ -117,7 +117,7 @@ class _Walk:
             if stat.S_ISDIR(node.status.st_mode):
                 yield from self.enter(handle, path, depth + 1)
         except OSError as error:
-            self.report(path, explain(error), 0)
+            self.report(path, explain_source(error), 0)
         finally:
             if handle >= 0:
                 os.close(handle)
@@ -196,6 +196,11 @@ def explain(error: OSError) -> str:
     """
     if error.errno in _FATAL:
         raise error
+    return explain_source(error)
+
+
+def explain_source(error: OSError) -> str:
+    """Return the same of an error that can only come from the source; its server answers with any number it likes."""
     return (error.strerror or str(error)).lower()
 
 
