@@ -57,6 +57,7 @@ def build_analysis(
     """Examine *case* and return the result; writes nothing."""
     from forensics.analyze.evidence_view import CaseView  # noqa: PLC0415 - reading a stored analysis needs none of it
     from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
+    from forensics.analyze.inventory import list_packages  # noqa: PLC0415 - as above
     from forensics.analyze.table import ANALYZERS  # noqa: PLC0415 - as above
     from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
     from forensics.analyze.verdict import find_damage, find_gaps, judge  # noqa: PLC0415 - as above
@@ -83,6 +84,7 @@ def build_analysis(
         indicators=collect_indicators(view, findings),
         ledger=tuple(ledger),
         warnings=files.warnings,
+        packages=list_packages(files),
     )
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forensics.analyze.content import ContentFacts
 from forensics.analyze.examine import Examiner
 from forensics.analyze.files import Artifact, Baseline, FileView, Origin, Stage, brings_content
-from forensics.analyze.packages import Packages, is_database_path, read_database
+from forensics.analyze.package_reader import PackageReader
 from forensics.archive.compare import iterate_packed, make_change
-from forensics.archive.index import make_path, unpack
 from forensics.archive.tree import Tree
 from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
@@ -20,6 +19,7 @@ class Trees:
     """The merged file system, the baseline's (if any), and the first layer's where the baseline has several.
 
     ``built`` counts the layers that the image's own history made: the last one of a snapshot is the container's.
+    ``below`` read the packages of a baseline that was given from outside.
     """
 
     baseline: Baseline
@@ -27,20 +27,7 @@ class Trees:
     before: Tree | None
     first: Tree | None
     built: int
-
-
-def read_packages(trees: Trees, texts: Mapping[str, bytes]) -> Packages:
-    """Read the package databases of the baseline and of the merged file system."""
-    return Packages(
-        base=read_database(*_database_of(trees.before, texts)) if trees.before else Packages().base,
-        final=read_database(*_database_of(trees.final, texts)),
-    )
-
-
-def _database_of(tree: Tree, texts: Mapping[str, bytes]) -> tuple[list[bytes], Callable[[bytes], bytes | None]]:
-    rows = (row for row in tree.rows() if is_database_path(make_path(row.key)))
-    paths = {entry.path: entry.sha256 for entry in map(unpack, rows)}
-    return sorted(paths), lambda path: texts.get(paths.get(path) or "")
+    below: PackageReader | None = None
 
 
 def collect_artifacts(view: FileView, trees: Trees, examiner: Examiner) -> Iterator[Artifact]:
@@ -115,7 +102,8 @@ class _Maker:
     ) -> Artifact:
         """Return the artifact of a file."""
         facts = self.facts_of(entry)
-        packaged = bool(facts and self._view.packages.is_packages_content(entry.path, facts.md5, facts.sha1))
+        packages = self._view.packages
+        packaged = bool(facts and packages.is_packages_content(entry.path, facts.md5, facts.sha1, facts.sha256))
         layer = self._layers.get(entry.layer)
         text = self._texts.get(entry.sha256 or "")
         return Artifact(self._view.item, origin, entry, facts, stage, layer, before, None, packaged, text)

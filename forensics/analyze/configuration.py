@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forensics.analyze.files import Artifact, FileView, Origin
-from forensics.analyze.packages import is_database_path
 from forensics.text import from_bytes
 
 
@@ -75,8 +74,8 @@ _ANY = re.compile("|".join(f"(?:(?:{pattern})$)" for _, pattern in _PATTERNS).en
 
 
 def is_kept(path: bytes) -> bool:
-    """Whether the content at *path* is kept for the analyzers: it configures something, or is a package database."""
-    return is_database_path(path) or bool(_ANY.match(path)) or path in {b"etc/os-release", b"usr/lib/os-release"}
+    """Whether the content at *path* is kept for the analyzers: it configures something, or names the distribution."""
+    return bool(_ANY.match(path)) or path in {b"etc/os-release", b"usr/lib/os-release"}
 
 
 def area_of(path: bytes) -> Area | None:

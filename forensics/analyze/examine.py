@@ -17,7 +17,7 @@ from forensics.analyze.configuration import is_kept
 from forensics.analyze.content import SAMPLE_BYTES, ContentFacts, Kind, read_elf, read_interpreter, sniff
 from forensics.analyze.contents import ContentTable, Known
 from forensics.analyze.indicators import find_in_bytes, find_in_text
-from forensics.analyze.packages import is_database_path
+from forensics.analyze.package_reader import PackageReader
 from forensics.analyze.scanner import Scanner, ScanRequest, ScanResult, own_path
 from forensics.model import FileEntry
 from forensics.text import from_bytes
@@ -26,7 +26,6 @@ TEXT_BUDGET_BYTES = 96 << 20
 _TEXT_OVERHEAD_BYTES = 300
 """What a kept text costs besides its bytes: a million empty ones count too."""
 _MOST_KEPT = 1 << 20
-_MOST_DATABASE = 32 << 20
 _MOST_SCANNED = 1 << 30
 _MOST_STRINGS = 4 << 20
 _PIPED_BYTES = 8 << 20
@@ -78,6 +77,7 @@ class Examiner:
     scan_everything: bool = True
     contents: ContentTable = field(default_factory=ContentTable)
     texts: dict[str, bytes] = field(default_factory=dict)
+    packages: PackageReader = field(default_factory=PackageReader)
     failures: NamedFailures = field(default_factory=NamedFailures)
     limited: NamedFailures = field(default_factory=NamedFailures)
     warnings: list[str] = field(default_factory=list)
@@ -87,6 +87,7 @@ class Examiner:
     def examine(self, entry: FileEntry, content: ContentLike, *, is_new: bool) -> None:
         """Look at one file's content; what was done for an identical content is not done again."""
         digest = content.sha256
+        self.packages.examine(entry, content)
         if is_kept(entry.path):
             self._keep_text(entry, content)
         known = self.contents.find(digest)
@@ -107,13 +108,12 @@ class Examiner:
     def _keep_text(self, entry: FileEntry, content: ContentLike) -> None:
         if content.sha256 in self.texts:
             return
-        limit = _MOST_DATABASE if is_database_path(entry.path) else _MOST_KEPT
-        size = min(content.size_bytes, limit) + _TEXT_OVERHEAD_BYTES
+        size = min(content.size_bytes, _MOST_KEPT) + _TEXT_OVERHEAD_BYTES
         if self._text_bytes + size > TEXT_BUDGET_BYTES:
             self.limited.append(f"{from_bytes(entry.path)}: not kept, the budget for text is used up")
             return
         self._text_bytes += size
-        self.texts[content.sha256] = content.read(limit)
+        self.texts[content.sha256] = content.read(_MOST_KEPT)
 
     def _read_all(self, entry: FileEntry, content: ContentLike, kind: Kind) -> ContentFacts:
         md5, sha1 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False)

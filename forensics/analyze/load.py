@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.analyze.artifact_table import ArtifactTable
-from forensics.analyze.build_stage import Trees, collect_artifacts, read_packages
+from forensics.analyze.build_stage import Trees, collect_artifacts
 from forensics.analyze.bulk import NamedFailures, make_replayable
 from forensics.analyze.configuration import is_kept
 from forensics.analyze.examine import Examiner
 from forensics.analyze.extras import read_extras
 from forensics.analyze.files import Baseline, FileView
-from forensics.analyze.packages import RPM_DATABASES
+from forensics.analyze.package_stage import read_packages
 from forensics.analyze.runtime import object_of, text_of, texts_of
 from forensics.archive.compare import iterate_changes, iterate_packed
 from forensics.archive.image import Image, ImageSource, open_image
@@ -28,7 +28,6 @@ from forensics.archive.limits import DAMAGE, Anomaly
 from forensics.archive.tree import Content, merge, read_layers
 from forensics.errors import ArchiveError, UsageError
 from forensics.model import Change, EvidenceItem, FileEntry, Outcome
-from forensics.text import show_path
 
 if TYPE_CHECKING:
     from forensics.evidence.case import Case
@@ -119,7 +118,7 @@ def _read_against(
     """Compare with an image that was given from outside: everything that is not in it counts as new."""
     examiner = loading.examiner
     base_image = base_source.select()
-    quiet = replace(examiner, scanner=None)
+    quiet = replace(examiner, scanner=None, packages=examiner.packages.fork())
     below = read_layers(base_source, base_image, lambda entry, content: quiet.examine(entry, content, is_new=False))
     before = merge(below, base_source.limits)
     known = {layer.diff_id for layer in below if layer.diff_id}
@@ -129,7 +128,9 @@ def _read_against(
         examiner.examine(entry, content, is_new=entry.layer not in shared)
 
     final = merge(read_layers(source, image, visit), source.limits)
-    return _assemble(item, source, image, loading, Trees(Baseline.GIVEN, final, before, None, len(image.layers)))
+    return _assemble(
+        item, source, image, loading, Trees(Baseline.GIVEN, final, before, None, len(image.layers), quiet.packages)
+    )
 
 
 def _choose_baseline(case: Case, image: Image) -> tuple[Baseline, int]:
@@ -153,9 +154,11 @@ def _original_layers(case: Case) -> list[str]:
 
 def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Loading, trees: Trees) -> FileView:
     examiner = loading.examiner
-    packages = read_packages(trees, examiner.texts)
-    for warning in _name_unread(trees):
-        loading.warnings.append(warning)
+    packages = read_packages(trees, examiner, {layer.index: layer.diff_id for layer in trees.final.layers})
+    for unread in packages.unread:
+        examiner.limited.append(unread)
+    for note in packages.notes:
+        loading.warnings.append(note)
     anomalies = (*source.anomalies, *image.anomalies, *trees.final.anomalies)
     reasons = list(_failures_of(anomalies))
     if not any(layer.entries for layer in trees.final.layers):
@@ -185,12 +188,6 @@ def _compare(trees: Trees) -> Sequence[Change]:
     if before is None:
         return ()
     return make_replayable(lambda: iterate_changes(before, final), lambda: iterate_packed(before, final))
-
-
-def _name_unread(trees: Trees) -> Iterable[str]:
-    for path in RPM_DATABASES:
-        if trees.final.get(path):
-            yield f"the package database {show_path(path)} is of rpm and was not examined"
 
 
 def _failures_of(anomalies: Iterable[Anomaly]) -> Iterable[str]:

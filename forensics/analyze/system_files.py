@@ -42,15 +42,6 @@ SHADOWED = Rule(
     "A newer release of a tool installed under /usr/local by hand.",
     _NEXT,
 )
-DATABASE = Rule(
-    "system.package-database-edited",
-    "The package database was edited so that it agrees with a changed file",
-    Severity.CRITICAL,
-    ("T1070", "T1554"),
-    "The recorded digest changed although the package's version did not: somebody covers a replaced file.",
-    "None known.",
-    _NEXT,
-)
 SETID = Rule(
     "privilege.set-id-gained",
     "A file gained the right to run as its owner (set-uid or set-gid)",
@@ -105,9 +96,6 @@ def analyze_system_files(view: CaseView) -> Iterator[Finding]:
     yield from _judge_replaced(view)
     if view.files.baseline.is_runtime:
         yield from _judge_shadowed(view)
-    tampered = [a for a in view.files.artifacts if a.is_runtime and view.files.packages.is_tampered(a.path)]
-    if tampered:
-        yield DATABASE.found(list_paths(tampered), [artifact.reference for artifact in tampered])
 
 
 def _judge_replaced(view: CaseView) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from forensics.analyze.shells import analyze_shells
 from forensics.analyze.system_files import analyze_privileges, analyze_system_files
 from forensics.analyze.traces import analyze_histories, analyze_names, analyze_times
 from forensics.analyze.typed import analyze_events, analyze_histories_text, analyze_logs, analyze_scripts
+from forensics.analyze.verification import analyze_packages
 from forensics.analyze.views import analyze_views
 from forensics.analyze.web_roots import analyze_web_roots
 from forensics.model import Finding
@@ -47,6 +48,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("yara", analyze_matches, FILES),
     Analyzer("file types", analyze_file_types, FILES),
     Analyzer("system files", analyze_system_files, FILES),
+    Analyzer("packages", analyze_packages, FILES),
     Analyzer("privileges", analyze_privileges, FILES),
     Analyzer("disk nodes", analyze_devices, FILES),
     Analyzer("preload", analyze_preload, FILES),
