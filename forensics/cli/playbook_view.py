@@ -16,7 +16,7 @@ from forensics.errors import PlaybookError, UsageError
 from forensics.model import Analysis, JsonObject, LedgerLine, Outcome, StepOutcome, StepResult
 from forensics.playbook.actions import ACTIONS
 from forensics.playbook.compiled import find_playbook, list_playbooks, read_limited, read_playbook
-from forensics.playbook.context import RunContext, Silence
+from forensics.playbook.context import Answer, Request, RunContext, Silence
 from forensics.playbook.plan import Playbook, Step
 from forensics.playbook.run import PlannedStep, plan_run, run_playbook, to_document
 from forensics.text import show
@@ -105,13 +105,14 @@ def run_on_container(playbook: Playbook, ref: str, case_dir: Path | None, inputs
     return _show_run(playbook, context, results, time.monotonic() - started, as_json=as_json)
 
 
-def _ask(step: Step) -> str:
+def _ask(request: Request) -> Answer | None:
     """Ask at the terminal; nobody there, or no answer, is a refusal."""
-    if not (sys.stdin.isatty() and step.approval):
-        return ""
+    step = request.step
+    if not sys.stdin.isatty():
+        return None
     question = f"Approve the step '{step.id}' ({step.call.uses}), which {step.effects}s?"
     approved = click.confirm(question, default=False, err=True)
-    return read_settings().operator if approved else ""
+    return Answer(read_settings().operator) if approved else None
 
 
 def _show_run(

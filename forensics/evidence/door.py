@@ -10,10 +10,13 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
+from forensics.errors import RefusedError
 from forensics.evidence import files
 from forensics.evidence.custody import LOG_NAME, Act, Authority, CustodyEntry, CustodyLog, Writer
 from forensics.evidence.items import ITEMS_NAME, LEDGER_NAME, item_line, ledger_raw
@@ -26,6 +29,40 @@ ACCESS_NAME = "access.jsonl"
 RESERVE_NAME = ".reserve"
 RESERVE_BYTES = 128 << 10
 """Kept free for the log: a disk that fills up must still take the record of that."""
+
+
+class Mandate:
+    """On whose behalf a thread writes: the authority of its entries, until it is withdrawn from a lost step."""
+
+    def __init__(self, authority: Authority) -> None:
+        """Take the authority; it holds until :meth:`withdraw`."""
+        self.authority = authority
+        self.is_withdrawn = False
+
+    def withdraw(self) -> None:
+        """Let nothing more be recorded on its behalf."""
+        self.is_withdrawn = True
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Let what this thread records within the body be recorded on its behalf."""
+        token = _mandate.set(self)
+        try:
+            yield
+        finally:
+            _mandate.reset(token)
+
+
+_mandate: ContextVar[Mandate | None] = ContextVar("mandate", default=None)
+
+
+def _read_authority() -> Authority | None:
+    mandate = _mandate.get()
+    if mandate is None:
+        return None
+    if mandate.is_withdrawn:
+        raise RefusedError("this step was given up; nothing more is recorded for it")
+    return mandate.authority
 
 
 class Door:
@@ -43,12 +80,14 @@ class Door:
 
     def append(self, act: Act, authority: Authority | None = None) -> CustodyEntry:
         """Append one custody entry; it is on disk when this returns."""
+        authority = authority or _read_authority()
         writer = replace(self.writer, authority=authority) if authority else self.writer
         with self.mutex:
             return self.sparing(lambda: self.log.append(act, writer))
 
     def claim(self, draft: EvidenceItem) -> tuple[EvidenceItem, int]:
         """Give the draft the next free id and make its folder; return both, the folder's descriptor open."""
+        _read_authority()
         with self.mutex:
             numbers = [int(digits) for name in files.list_names(self.data_fd) if (digits := _digits(name))]
             item_id = f"E{max(numbers, default=0) + 1:04d}"
@@ -60,6 +99,7 @@ class Door:
     def commit(self, item: EvidenceItem, purpose: str = "") -> EvidenceItem:
         """Put a finished item on record: its line, then its custody entry."""
         raw = item_line(item)
+        _read_authority()
         with self.mutex:
             self.sparing(lambda: files.append_line(ITEMS_NAME, self.data_fd, raw))
             self.attest(item, raw, purpose)
@@ -81,6 +121,7 @@ class Door:
 
     def note(self, line: LedgerLine) -> None:
         """Append one line to the completeness ledger."""
+        _read_authority()
         with self.mutex:
             self.sparing(lambda: files.append_line(LEDGER_NAME, self.data_fd, ledger_raw(line)))
 

@@ -1,49 +1,34 @@
 """Every action a playbook may call: one explicit table. Nothing registers itself.
 
-``target`` names the function as ``module:function``; it is imported when its step runs. ``volatility`` is the place in
-the order of RFC 3227 section 2.1 (0 goes first); the linter refuses a collection that goes backwards.
+A responder's own actions come from elsewhere (:mod:`forensics.playbook.own_actions`); they never replace one of these.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from forensics.playbook.action import Action, Parameter
+from forensics.playbook.collect_actions import COLLECT_ACTIONS
+
+__all__ = ["ACTIONS", "Action", "Parameter"]
 
 _STEPS = "forensics.playbook.steps"
+_CLOSING = "forensics.playbook.case_steps"
+_EVIDENCE = frozenset({"evidence"})
+_ANALYSIS = frozenset({"analysis"})
+_RUNNING = ("sockets", "processes", "executables", "tmpfs")
+"""What is gone when the last process of a container ends."""
+_KEY = Parameter(
+    "key", "string", "file of an SSH key; else the configured one, else this installation's own", default=""
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One argument of an action; ``type`` is string, integer, number or boolean."""
-
-    name: str
-    type: str
-    help: str
-    default: str | int | float | bool | None = None
-    choices: tuple[str, ...] = ()
+def _remediation(name: str, help_text: str, *parameters: Parameter, loses: tuple[str, ...] = ()) -> Action:
+    target = f"{_STEPS}:remediate"
+    return Action(
+        f"remediate.{name}", target, "destroy", help_text, parameters, alone=True, loses=loses, settled_by="remediate"
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing a step can do; ``effects`` is the worst it does to the suspect."""
-
-    name: str
-    target: str
-    effects: str
-    help: str
-    parameters: tuple[Parameter, ...] = ()
-    produces: tuple[str, ...] = ()
-    volatility: int | None = None
-
-    def find_parameter(self, name: str) -> Parameter | None:
-        """Return the parameter called *name*, None where there is none."""
-        return next((parameter for parameter in self.parameters if parameter.name == name), None)
-
-
-def _collector(name: str, volatility: int, help_text: str, *produces: str) -> Action:
-    return Action(f"collect.{name}", f"{_STEPS}:collect_one", "read", help_text, (), produces or (name,), volatility)
-
-
-_ACTIONS = (
+_CONTAIN = (
     Action(
         "contain.isolate",
         f"{_STEPS}:isolate",
@@ -55,88 +40,163 @@ _ACTIONS = (
             Parameter("cut_sharing", "boolean", "also cut containers that share its network", default=False),
         ),
         ("containment",),
+        alone=True,
     ),
-    Action("contain.release", f"{_STEPS}:release", "contain", "Undo containment exactly, and prove it."),
+    Action("contain.release", f"{_STEPS}:release", "contain", "Undo containment exactly, and prove it.", alone=True),
+)
+_DERIVE = (
     Action(
-        "collect.all",
-        f"{_STEPS}:collect_all",
+        "analyze.findings",
+        f"{_STEPS}:analyze",
         "read",
-        "Collect everything the container was, in order of volatility.",
-        (Parameter("memory", "boolean", "also read process memory", default=False),),
-        ("clock", "sockets", "processes", "executable", "tmpfs", "image", "volume", "logs", "inspect"),
-        0,
+        "Derive findings, changes and a verdict from the case.",
+        (
+            Parameter("rules", "list", "YARA files or folders of yours, beside those that ship", default=()),
+            Parameter(
+                "base", "string", "saved image to compare with, where the engine's layers do not say it", default=""
+            ),
+            Parameter("yara", "boolean", "scan file contents with YARA", default=True),
+        ),
+        reads=_EVIDENCE,
+        writes=_ANALYSIS,
     ),
-    _collector("clock", 0, "Clocks of host and engine."),
-    _collector("sockets", 10, "Connections, listeners, interfaces, routes, neighbours."),
-    _collector("packet-filter", 15, "Packet filter rules of its network namespace."),
-    _collector("processes", 20, "The process table as the host sees it."),
-    _collector("engine-top", 25, "The process table as the engine tells it."),
-    _collector("maps", 28, "What is mapped where in every process."),
-    _collector("executables", 30, "What runs, deleted and memory-only files included.", "executable"),
-    _collector("deleted-files", 35, "Files without a name that are still held.", "deleted-file"),
-    _collector("memory", 40, "Present pages of every process."),
-    _collector("mounts", 50, "Mount tables, and the engine's own files in the container."),
-    _collector("tmpfs", 55, "Content of tmpfs, /dev/shm included."),
-    _collector("changes", 60, "Changed paths with digests, before the snapshot.", "engine-diff"),
-    _collector("snapshot", 70, "Commit and save of the file system.", "image"),
-    _collector("volumes", 80, "Volumes and bind mounts.", "volume"),
-    _collector("logs", 90, "Output of the container, and the log files."),
-    _collector("inspect", 100, "What the engine says of container, image, networks and volumes."),
-    _collector("events", 105, "The engine's events of this container."),
-    _collector("blast-radius", 110, "Other containers that share something with it."),
-    _collector("engine", 115, "Engine version and settings.", "engine-info", "engine-version"),
-    _collector("host", 120, "Kernel, security modules, who reaches the socket."),
-    Action("analyze.findings", f"{_STEPS}:analyze", "read", "Derive findings, changes and a verdict from the case."),
+    Action(
+        "analyze.scan",
+        f"{_STEPS}:scan",
+        "read",
+        "Scan the case with YARA rules and answer how many match; changes no finding.",
+        (
+            Parameter("rules", "list", "YARA files or folders of yours", default=()),
+            Parameter("shipped", "boolean", "also use the rules that ship with ir", default=True),
+        ),
+        reads=_EVIDENCE,
+    ),
     Action(
         "report.render",
         f"{_STEPS}:render_report",
         "read",
         "Write the evidence report into the case.",
         (
-            Parameter("format", "string", "which report", default="html", choices=("html", "json")),
-            Parameter("lang", "string", "language of the report", default="en", choices=("en",)),
+            Parameter(
+                "format",
+                "string",
+                "which report",
+                default="html",
+                choices=("html", "json", "timesketch", "bodyfile", "csv", "sarif", "stix", "case"),
+            ),
+            Parameter("lang", "string", "language of the report", default="en"),
+            Parameter("output", "string", "write it to this file instead of the case's report folder", default=""),
         ),
+        reads=_EVIDENCE | _ANALYSIS,
+        alone=True,
+    ),
+)
+_CASE = (
+    Action(
+        "case.note",
+        f"{_CLOSING}:note",
+        "read",
+        "Put a sentence of yours into the custody log.",
+        (Parameter("text", "string", "what is to be remembered", required=True),),
+        settled_by="note",
     ),
     Action(
         "case.seal",
-        f"{_STEPS}:seal",
+        f"{_CLOSING}:seal",
         "read",
         "Seal the case: manifests, and a signature with the configured key or this installation's own.",
+        (_KEY, Parameter("tsa", "string", "address of a time-stamp authority; else the configured one", default="")),
+        alone=True,
+        settled_by="seal",
     ),
     Action(
-        "remediate.stop",
-        f"{_STEPS}:remediate",
-        "destroy",
+        "case.timestamp",
+        f"{_CLOSING}:timestamp",
+        "read",
+        "Fetch the timestamps of the seals that are still pending.",
+        (Parameter("tsa", "string", "address of a time-stamp authority; else the configured one", default=""),),
+        alone=True,
+    ),
+    Action(
+        "case.verify",
+        f"{_CLOSING}:verify",
+        "read",
+        "Check that the case is exactly what was recorded.",
+        (Parameter("allowed_signers", "string", "file of who may sign, from outside the case", default=""),),
+        alone=True,
+    ),
+    Action(
+        "case.export",
+        f"{_CLOSING}:export",
+        "read",
+        "Pack the sealed case into one file, encrypted where recipients are named.",
+        (
+            Parameter("output", "string", "FILE.tar.zst, or FILE.tar.zst.age with recipients", required=True),
+            Parameter("recipients", "list", "age or SSH public keys to encrypt to", default=()),
+        ),
+        alone=True,
+        settled_by="copy",
+    ),
+    Action(
+        "case.transfer",
+        f"{_CLOSING}:transfer",
+        "read",
+        "Sign a receipt that hands the sealed case over to somebody.",
+        (
+            Parameter("to", "string", "who receives it", required=True),
+            Parameter("purpose", "string", "what for", default=""),
+            _KEY,
+        ),
+        alone=True,
+        settled_by="transfer_out",
+    ),
+)
+_REMEDIATE = (
+    _remediation(
+        "stop",
         "Stop the container; one that is frozen is killed, so that nothing of it runs again.",
-        (Parameter("timeout_s", "integer", "how long it may take to stop by itself", default=10),),
+        Parameter("timeout_s", "integer", "how long it may take to stop by itself", default=10),
+        loses=_RUNNING,
     ),
-    Action("remediate.kill", f"{_STEPS}:remediate", "destroy", "Kill every process of the container at once."),
-    Action("remediate.remove", f"{_STEPS}:remediate", "destroy", "Remove the container, not its volumes."),
-    Action(
-        "remediate.block-image",
-        f"{_STEPS}:remediate",
-        "destroy",
+    _remediation("kill", "Kill every process of the container at once.", loses=_RUNNING),
+    _remediation("remove", "Remove the container, not its volumes.", loses=(*_RUNNING, "snapshot")),
+    _remediation(
+        "block-image",
         "Take every name off its image but one in quarantine, so that nothing starts it by its old ones.",
     ),
-    Action(
-        "remediate.quarantine-volume",
-        f"{_STEPS}:remediate",
-        "destroy",
+    _remediation(
+        "quarantine-volume",
         "Set the content of one of its volumes aside, unchanged, so that nothing can be started with it.",
-        (Parameter("volume", "string", "the volume's name"),),
+        Parameter("volume", "string", "the volume's name", required=True),
     ),
-    Action(
-        "remediate.revoke",
-        f"{_STEPS}:remediate",
-        "destroy",
+    _remediation(
+        "revoke",
         "Run a command of yours outside the container that withdraws its credentials.",
-        (
-            Parameter("command", "string", "absolute path of the program, and its arguments; no shell reads it"),
-            Parameter("timeout_s", "integer", "how long it may take", default=60),
+        Parameter(
+            "command", "string", "absolute path of the program, and its arguments; no shell reads it", required=True
         ),
+        Parameter("timeout_s", "integer", "how long it may take", default=60),
     ),
-    Action("case.verify", f"{_STEPS}:verify", "read", "Check that the case is exactly what was recorded."),
+)
+_OWN = (
+    Action(
+        "command.run",
+        "forensics.playbook.command:run_command",
+        "read",
+        "Run a program of yours outside the container: no shell, a time-out, its output kept and on record.",
+        (
+            Parameter("argv", "list", "absolute path of the program, and its arguments", required=True),
+            Parameter("timeout_s", "number", "how long it may take; everything it started is ended then", default=60),
+            Parameter("environment", "list", "NAME=VALUE beside those that are always given", default=()),
+        ),
+        ("command-output",),
+        loses=("snapshot",),
+        settled_by="command",
+        declares=True,
+    ),
 )
 
-ACTIONS: dict[str, Action] = {action.name: action for action in _ACTIONS}
-"""Name to action."""
+ACTIONS: dict[str, Action] = {
+    action.name: action for action in (*_CONTAIN, *COLLECT_ACTIONS, *_DERIVE, *_CASE, *_REMEDIATE, *_OWN)
+}
+"""Name to action, in the order of the work."""

@@ -23,7 +23,10 @@ from forensics.resources import find_resource_dir
 from forensics.text import show
 
 _MAX_BYTES = 1 << 20
-_CHECKERS = ("actions.py", "lint.py", "loader.py", "plan.py", "schema.py", "validate.py")
+_CHECKERS = (
+    *("action.py", "actions.py", "catalogue.py", "collect_actions.py", "condition.py", "explain.py", "lint.py"),
+    *("lint_order.py", "loader.py", "plan.py", "schema.py", "validate.py"),
+)
 
 
 def read_playbook(ref: str = "default") -> Playbook:

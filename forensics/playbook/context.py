@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from forensics.model import JsonObject, LedgerLine, StepResult
@@ -14,6 +15,33 @@ if TYPE_CHECKING:
 
     from forensics.engine.docker import DockerEngine
     from forensics.evidence.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What has to be approved: the step, what exactly it would be called with, and until when the question is open.
+
+    ``statement`` is the text that an approver signs; it names playbook, inputs, step and run by value.
+    """
+
+    step: Step
+    arguments: JsonObject
+    statement: bytes
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who approved, and how: ``terminal``, ``signature`` (with what was signed), or ``--yes``.
+
+    ``nonce`` is the number that makes what was signed good for one use.
+    """
+
+    approver: str
+    method: str = "terminal"
+    signed: str = ""
+    signature: str = ""
+    nonce: str = ""
 
 
 class Watcher(Protocol):
@@ -48,17 +76,26 @@ class Silence:
         """Do nothing."""
 
 
-def deny(_step: Step) -> str:
+def deny(_request: Request) -> None:
     """Approve nothing: the answer where nobody can be asked."""
-    return ""
+
+
+@dataclass
+class Shared:
+    """What all steps of a run have one of, and who may open it."""
+
+    engine: DockerEngine | None = None
+    mutex: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
 class RunContext:
     """One run of a playbook: the case that receives, the container, and who answers questions.
 
-    ``open_engine`` is called by the first step that needs the engine. ``approve`` returns who approved a step, or an
-    empty string. ``objects`` carries results between steps that conditions have no business with.
+    ``open_engine`` is called by the first step that needs the engine. ``approve`` returns who approved a step, or
+    None. ``objects`` carries results between steps that conditions have no business with. Each step is given a copy
+    of its own that shares all of it; there, ``step`` and ``run_id`` say which, ``grant`` who approved it, and
+    ``again`` that an earlier try at it was interrupted.
     """
 
     case: Case
@@ -66,13 +103,18 @@ class RunContext:
     open_engine: Callable[[], DockerEngine]
     inputs: JsonObject = field(default_factory=dict)
     watcher: Watcher = field(default_factory=Silence)
-    approve: Callable[[Step], str] = deny
+    approve: Callable[[Request], Answer | None] = deny
     signing_key: str = ""
     tsa: str = ""
     rules: tuple[Path, ...] = ()
     results: dict[str, StepResult] = field(default_factory=dict)
     objects: dict[str, object] = field(default_factory=dict)
-    _engine: DockerEngine | None = None
+    playbook: Playbook | None = None
+    step: Step | None = None
+    run_id: str = ""
+    grant: Answer | None = None
+    again: bool = False
+    _shared: Shared = field(default_factory=Shared)
 
     @property
     def engine(self) -> DockerEngine:
@@ -81,9 +123,14 @@ class RunContext:
         Raises:
             EngineUnavailableError: none answers.
         """
-        if self._engine is None:
-            self._engine = self.open_engine()
-        return self._engine
+        with self._shared.mutex:
+            if self._shared.engine is None:
+                self._shared.engine = self.open_engine()
+            return self._shared.engine
+
+    def for_step(self, step: Step, grant: Answer | None, *, again: bool) -> RunContext:
+        """Return the context of one step."""
+        return replace(self, step=step, grant=grant, again=again)
 
 
 @dataclass(frozen=True, slots=True)

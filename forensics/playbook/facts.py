@@ -8,6 +8,7 @@ from typing import Any
 from forensics.model import Analysis
 from forensics.playbook.context import RunContext, fill_inputs
 from forensics.playbook.plan import Playbook
+from forensics.playbook.steps import read_last_analysis
 
 _MAX_FINDINGS = 2000
 """Worst first, so a condition about the worst is right however many there are."""
@@ -15,8 +16,8 @@ _MAX_FINDINGS = 2000
 
 def read_facts(playbook: Playbook, context: RunContext) -> dict[str, Any]:
     """Return the values of :data:`forensics.playbook.condition.NAMES`."""
-    analysis = context.objects.get("analysis")
-    findings = analysis.findings if isinstance(analysis, Analysis) else ()
+    analysis = _find_analysis(context)
+    findings = analysis.findings if analysis else ()
     worst = sorted(findings, key=lambda finding: finding.severity.rank)[:_MAX_FINDINGS]
     return {
         "case": {"id": context.case.id, "items": [item.kind for item in context.case.items()]},
@@ -36,5 +37,16 @@ def read_facts(playbook: Playbook, context: RunContext) -> dict[str, Any]:
             name: {"outcome": result.outcome.value, "reason": result.reason, "value": result.value}
             for name, result in context.results.items()
         },
-        "verdict": analysis.verdict.value if isinstance(analysis, Analysis) else "",
+        "verdict": analysis.verdict.value if analysis else "",
     }
+
+
+def _find_analysis(context: RunContext) -> Analysis | None:
+    """Return the analysis of this run, from the case where an interruption lies between; none of another run."""
+    known = context.objects.get("analysis")
+    if isinstance(known, Analysis):
+        return known
+    steps = (context.playbook.steps + context.playbook.finally_steps) if context.playbook else ()
+    analysts = {step.id for step in steps if step.call.uses == "analyze.findings"}
+    done = any(context.results[name].value for name in analysts & set(context.results))
+    return read_last_analysis(context) if done else None

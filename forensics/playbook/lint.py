@@ -6,26 +6,26 @@ Reads the validated model; runs nothing. The order of volatility follows RFC 322
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import chain
 
-from forensics.playbook.actions import ACTIONS, Action, Parameter
+from forensics.playbook.action import TYPES, Action, Parameter
+from forensics.playbook.catalogue import find_action, list_names
 from forensics.playbook.explain import suggest
+from forensics.playbook.lint_order import RANKS, Placed, check_order
 from forensics.playbook.loader import Path, Problem, YamlDocument
 from forensics.playbook.schema import CallModel, PlaybookModel, StepModel
+from forensics.text import show
 
-Placed = Sequence[tuple[Path, StepModel]]
-"""Steps, and where each stands in the file."""
-_RANKS = {"read": 0, "contain": 1, "mutate": 2, "destroy": 3}
+_NAMES = {
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "a boolean",
+    "list": "a list of texts",
+}
 _INPUT_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _INPUT_NAME = re.compile(r"inputs\.([a-z0-9][a-z0-9_-]*)\Z")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
 
 
 def lint_playbook(model: PlaybookModel, document: YamlDocument) -> list[Problem]:
@@ -36,8 +36,7 @@ def lint_playbook(model: PlaybookModel, document: YamlDocument) -> list[Problem]
         _check_inputs(model, document),
         _check_ids(steps + last, document),
         chain.from_iterable(_check_step(path, step, model, document) for path, step in steps + last),
-        _check_volatility(steps, document),
-        _check_destruction(steps, document),
+        check_order(steps, last, document),
     )
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
@@ -70,7 +69,7 @@ def _check_step(path: Path, step: StepModel, model: PlaybookModel, document: Yam
     yield from _check_call(path, step, model, document)
     if step.rollback:
         yield from _check_call((*path, "rollback"), step.rollback, model, document)
-    action = ACTIONS.get(step.uses)
+    action = find_action(step.uses)
     if action:
         yield from _check_effects(path, step, action, document)
     if step.when:
@@ -78,57 +77,97 @@ def _check_step(path: Path, step: StepModel, model: PlaybookModel, document: Yam
 
 
 def _check_call(path: Path, call: CallModel, model: PlaybookModel, document: YamlDocument) -> Iterator[Problem]:
-    action = ACTIONS.get(call.uses)
+    action = find_action(call.uses)
     if action is None:
-        yield document.problem((*path, "uses"), f"unknown action '{call.uses}'", suggest(call.uses, list(ACTIONS)))
+        yield document.problem((*path, "uses"), f"unknown action '{call.uses}'", suggest(call.uses, list_names()))
         return
+    for parameter in action.parameters:
+        if parameter.required and not call.with_.get(parameter.name):
+            where = (*path, "with") if call.with_ else path
+            yield document.problem(where, f"'{action.name}' needs the input '{parameter.name}'", parameter.help)
     for name, value in call.with_.items():
         place: Path = (*path, "with", name)
-        parameter = action.find_parameter(name)
-        if parameter is None:
+        found = action.find_parameter(name)
+        if found is None:
             known = [item.name for item in action.parameters]
             hint = suggest(name, known) if known else "it takes none"
             yield document.problem(place, f"'{action.name}' has no input '{name}'", hint, key=True)
         else:
-            yield from _check_argument(place, parameter, value, model, document)
+            yield from _check_argument(place, found, value, model, document)
 
 
 def _check_argument(
     path: Path, parameter: Parameter, value: object, model: PlaybookModel, document: YamlDocument
 ) -> Iterator[Problem]:
-    references = _INPUT_REFERENCE.findall(value) if isinstance(value, str) else []
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    references = [reference for text in texts for reference in _INPUT_REFERENCE.findall(text)]
     for reference in references:
         match = _INPUT_NAME.match(reference)
         if not match or match[1] not in model.inputs:
             known = [f"inputs.{name}" for name in model.inputs]
             hint = suggest(reference, known) if known else "declare it under 'inputs'"
-            yield document.problem(path, f"'{reference}' is no input of this playbook", hint)
-    if references:
-        return
-    if not _is_of_type(value, _TYPES[parameter.type]):
-        yield document.problem(path, f"'{parameter.name}' must be a {parameter.type}", parameter.help)
+            yield document.problem(path, f"'{show(reference, 60)}' is no input of this playbook", hint)
+            return
+    if references and isinstance(value, str):
+        yield from _check_reference(path, parameter, value, model, document)
+    elif not _is_of_type(value, TYPES[parameter.type]):
+        yield document.problem(path, f"'{parameter.name}' must be {_NAMES[parameter.type]}", parameter.help)
     elif parameter.choices and value not in parameter.choices:
-        yield document.problem(
-            path, f"'{parameter.name}' cannot be '{value}'", suggest(str(value), [*parameter.choices])
-        )
+        hint = suggest(str(value), [*parameter.choices])
+        yield document.problem(path, f"'{parameter.name}' cannot be '{show(str(value), 60)}'", hint)
+
+
+def _check_reference(
+    path: Path, parameter: Parameter, value: str, model: PlaybookModel, document: YamlDocument
+) -> Iterator[Problem]:
+    """An input that stands alone keeps its type; within other text it becomes text."""
+    whole = _INPUT_REFERENCE.fullmatch(value)
+    name = whole[1].partition(".")[2] if whole else ""
+    given = {"container": "string"}.get(model.inputs[name].type, model.inputs[name].type) if whole else "string"
+    if given != parameter.type and (given, parameter.type) != ("integer", "number"):
+        said = f"the {given} input '{name}'" if whole else "text"
+        yield document.problem(path, f"'{parameter.name}' must be {_NAMES[parameter.type]}, not {said}", parameter.help)
 
 
 def _check_effects(path: Path, step: StepModel, action: Action, document: YamlDocument) -> Iterator[Problem]:
     declared = step.effects or action.effects
-    if _RANKS[declared] < _RANKS[action.effects]:
+    if RANKS[declared] < RANKS[action.effects]:
         message = f"'{action.name}' has the effect '{action.effects}', not '{declared}'"
         yield document.problem((*path, "effects"), message, f"write 'effects: {action.effects}'")
-    if action.name == "contain.isolate" and step.rollback is None:
-        hint = "add 'rollback: {uses: contain.release}'"
-        yield document.problem(path, f"the containment step '{step.id}' has no rollback", hint)
+    if action.declares and step.effects is None:
+        hint = "add 'effects: read', contain, mutate or destroy: the worst it does to the suspect"
+        yield document.problem(path, f"'{step.id}' does not say what '{action.name}' does", hint)
     if step.on_failure == "rollback" and step.rollback is None:
         yield document.problem((*path, "on_failure"), f"the step '{step.id}' has no rollback", "add 'rollback:'")
+    yield from _check_rollback(path, step, declared, document)
     produced = set(action.produces)
     for number, need in enumerate(step.evidence):
         if need.required and need.kind not in produced:
             message = f"'{action.name}' does not collect '{need.kind}'"
             hint = suggest(need.kind, sorted(produced)) if produced else "it collects nothing"
             yield document.problem((*path, "evidence", number), message, hint)
+
+
+def _check_rollback(path: Path, step: StepModel, declared: str, document: YamlDocument) -> Iterator[Problem]:
+    hint = "add 'rollback: {uses: contain.release}'"
+    if declared == "contain" and step.uses != "contain.release" and step.rollback is None:
+        yield document.problem(path, f"the containment step '{step.id}' has no rollback", hint)
+    if step.rollback is None or (action := find_action(step.rollback.uses)) is None:
+        return
+    place: Path = (*path, "rollback", "uses")
+    effects = step.rollback.effects or action.effects
+    if action.declares and step.rollback.effects is None:
+        yield document.problem(
+            place, f"the rollback of '{step.id}' does not say what it does", "add 'effects: contain'"
+        )
+    if RANKS[effects] < RANKS[action.effects]:
+        message = f"'{action.name}' has the effect '{action.effects}', not '{effects}'"
+        yield document.problem((*path, "rollback", "effects"), message, f"write 'effects: {action.effects}'")
+    if max(RANKS[effects], RANKS[action.effects]) >= RANKS["mutate"]:
+        message = f"the rollback of '{step.id}' would {max(effects, action.effects, key=RANKS.__getitem__)}"
+        yield document.problem(place, message, "a rollback only undoes; make it a step with needs and approval")
+    elif step.uses == "contain.isolate" and effects == "read":
+        yield document.problem(place, f"'{action.name}' does not undo the containment of '{step.id}'", hint)
 
 
 def _check_condition(path: Path, expression: str, document: YamlDocument) -> Iterator[Problem]:
@@ -138,42 +177,6 @@ def _check_condition(path: Path, expression: str, document: YamlDocument) -> Ite
         compile_condition(expression)
     except ConditionError as error:
         yield document.problem(path, f"the condition does not compile: {error}", error.hint)
-
-
-def _check_volatility(steps: Placed, document: YamlDocument) -> Iterator[Problem]:
-    before: tuple[int, StepModel] | None = None
-    for path, step in steps:
-        action = ACTIONS.get(step.uses)
-        if action is None or action.volatility is None:
-            continue
-        if before and action.volatility < before[0]:
-            message = f"'{step.id}' collects what is more volatile than '{before[1].id}', which stands above it"
-            yield document.problem(path, message, f"move '{step.id}' above '{before[1].id}'")
-        if before is None or action.volatility >= before[0]:
-            before = (action.volatility, step)
-
-
-def _check_destruction(steps: Placed, document: YamlDocument) -> Iterator[Problem]:
-    """A step that mutates or destroys comes after everything that preserves, and needs it."""
-    needed: dict[str, set[str]] = {}
-    for path, step in steps:
-        needed[step.id] = set(step.needs).union(*(needed.get(need, set()) for need in step.needs))
-        action = ACTIONS.get(step.uses)
-        effects = max(step.effects or "read", action.effects if action else "read", key=_RANKS.__getitem__)
-        if _RANKS[effects] < _RANKS["mutate"]:
-            continue
-        required = [other for _, other in steps if any(need.required for need in other.evidence)]
-        if not required:
-            yield document.problem(
-                path, f"'{step.id}' would {effects}, and no step requires evidence", "add 'evidence:'"
-            )
-        for other in required:
-            if other.id not in needed[step.id]:
-                message = f"'{step.id}' would {effects} before the evidence of '{other.id}' is safe"
-                yield document.problem(path, message, f"add '{other.id}' to its 'needs'")
-        if effects == "destroy" and step.approval is None:
-            problem = document.problem(path, f"'{step.id}' destroys without anyone's approval", "add 'approval:'")
-            yield replace(problem, warning=True)
 
 
 def _is_of_type(value: object, types: tuple[type, ...]) -> bool:

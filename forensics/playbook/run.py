@@ -1,266 +1,220 @@
 """Runs a playbook: every step journaled before and after, nothing skipped in silence, what must happen last happens.
 
 A step that fails is data, not an exception: its `on_failure` says what follows. Dry-run and run read the same plan.
-Steps run in the order of the file. A time-out needs the main thread, since it interrupts system calls by a signal.
+A step that may begin alone runs in the caller's thread, where a time-out also interrupts system calls; steps that wait
+for nothing of each other run beside each other, one thread each.
 """
 
 from __future__ import annotations
 
-import importlib
+import hashlib
+import json
 import os
 import re
-import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, cast
 
-from forensics.errors import IrError, PlaybookError
+from forensics.errors import PlaybookError
 from forensics.model import JsonObject, StepOutcome, StepResult
-from forensics.playbook.actions import ACTIONS
-from forensics.playbook.context import Done, RunContext, fill_inputs
+from forensics.playbook.action import Action
+from forensics.playbook.catalogue import find_action
+from forensics.playbook.context import RunContext, fill_inputs
+from forensics.playbook.execute import Executor, call_action, describe_error, fill_defaults
+from forensics.playbook.gate import Gate
+from forensics.playbook.journal import Journal, RunRecord, find_failures
+from forensics.playbook.lanes import Lanes
 from forensics.playbook.plan import Call, Playbook, Step
-from forensics.playbook.timeout import StepTimeout, time_limit
+from forensics.playbook.schedule import find_beside, find_waits
 from forensics.text import show
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from forensics.evidence.custody import Authority
+__all__ = [
+    "PlannedStep",
+    "call_action",
+    "describe_error",
+    "find_failures",
+    "plan_run",
+    "run_playbook",
+    "to_document",
+]
 
 _GOOD = frozenset({StepOutcome.DONE, StepOutcome.PARTIAL})
-_CLOSING = "case."
-"""Sealing and verifying are no open acts of the case that they look at: a seal would call it incomplete."""
 _REFERENCE = re.compile(r"\$\{inputs\.([a-z0-9][a-z0-9_-]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One line of a dry-run: what would be called, with what, and on which condition."""
+    """One line of a dry-run: what would be called, with what, on which condition, and beside what."""
 
     step: Step
     arguments: JsonObject
     last: bool
+    waits: frozenset[str] = frozenset()
+    beside: tuple[str, ...] = ()
+
+    def full_arguments(self) -> JsonObject:
+        """Return the arguments with the defaults of those left out: exactly what the action is given."""
+        return fill_defaults(self.step.call) | self.arguments
 
 
 def plan_run(playbook: Playbook, inputs: JsonObject) -> tuple[PlannedStep, ...]:
     """Return exactly what a run would do, in its order; changes nothing.
 
     Raises:
-        PlaybookError: a required input is missing, or one is given that does not exist.
+        PlaybookError: a required input is missing, one is given that does not exist, or an action is not installed.
     """
     known = {item.name for item in playbook.inputs}
     for name in inputs:
         if name not in known:
-            raise PlaybookError(
-                f"'{playbook.id}' has no input '{show(name)}'", hint=f"it has: {', '.join(sorted(known))}"
-            )
+            hint = f"it has: {', '.join(sorted(known))}" if known else "it has none"
+            raise PlaybookError(f"'{playbook.id}' has no input '{show(name)}'", hint=hint)
     missing = [item.name for item in playbook.inputs if item.required and not inputs.get(item.name)]
     if missing:
         raise PlaybookError(f"'{playbook.id}' needs the input '{missing[0]}'", hint=f"add --input {missing[0]}=VALUE")
     values = fill_inputs(playbook, inputs)
-    steps = [PlannedStep(step, _fill(step.call, values), last=False) for step in playbook.steps]
-    return (*steps, *(PlannedStep(step, _fill(step.call, values), last=True) for step in playbook.finally_steps))
+    actions = find_actions(playbook)
+    return (
+        *_plan(playbook.steps, values, actions, last=False),
+        *_plan(playbook.finally_steps, values, actions, last=True),
+    )
 
 
-def run_playbook(playbook: Playbook, context: RunContext) -> tuple[StepResult, ...]:
-    """Run *playbook* and return one result a step, in the order of the file.
+def digest_plan(plan: tuple[PlannedStep, ...]) -> str:
+    """Return the SHA-256 (hex) of everything that the plan says: what was shown is what ran."""
+    document = [
+        {**asdict(planned.step), "arguments": planned.full_arguments(), "waits": sorted(planned.waits)}
+        for planned in plan
+    ]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def find_actions(playbook: Playbook) -> dict[str, Action]:
+    """Return the action of every step.
+
+    Raises:
+        PlaybookError: one is not installed (any more).
+    """
+    actions = {}
+    for step in playbook.steps + playbook.finally_steps:
+        action = find_action(step.call.uses)
+        if action is None:
+            raise PlaybookError(f"the action '{step.call.uses}' is not installed", hint="see 'ir playbook actions'")
+        actions[step.call.uses] = action
+    return actions
+
+
+def run_playbook(playbook: Playbook, context: RunContext, *, record: RunRecord | None = None) -> tuple[StepResult, ...]:
+    """Run *playbook* and return one result a step, in the order of the file; with *record*, go on with that run.
 
     Raises:
         PlaybookError: the inputs do not fit; nothing was run.
     """
     plan = plan_run(playbook, context.inputs)
-    run = _Run(playbook, context, os.urandom(16).hex())
-    run.record_start()
-    aborted_by = ""
-    for planned in plan:
-        result = run.take(planned, "" if planned.last else aborted_by)
-        if result.outcome in _GOOD or result.outcome is StepOutcome.SKIPPED or planned.last or aborted_by:
-            continue
-        if planned.step.on_failure == "rollback":
-            run.roll_back(planned.step)
-        if planned.step.on_failure != "continue":
-            aborted_by = planned.step.id
-    results = tuple(context.results[planned.step.id] for planned in plan)
-    run.record_end(results)
-    return results
-
-
-def find_failures(results: tuple[StepResult, ...]) -> tuple[str, ...]:
-    """Return one sentence for each step that did not end well; empty means exit code 0."""
-    bad = {StepOutcome.FAILED, StepOutcome.PARTIAL, StepOutcome.DENIED}
-    return tuple(f"{result.step} {result.outcome}: {result.reason}" for result in results if result.outcome in bad)
+    context = replace(context, playbook=playbook, run_id=record.run_id if record else os.urandom(16).hex())
+    run = _Run(playbook, context, plan, record)
+    run.begin()
+    run.take([planned for planned in plan if not planned.last])
+    run.roll_back_where_wanted()
+    run.take([planned for planned in plan if planned.last])
+    return run.end()
 
 
 class _Run:
-    """One run in progress; knows how to take a step and put it on record."""
+    """One run in progress."""
 
-    def __init__(self, playbook: Playbook, context: RunContext, run_id: str) -> None:
-        self._playbook = playbook
-        self._context = context
-        self._run_id = run_id
-        self._undo: list[tuple[Step, Call]] = []
-
-    def record_start(self) -> None:
-        details = {
-            "run": self._run_id,
-            "playbook": self._playbook.id,
-            "playbook_sha256": self._playbook.digest,
-            "inputs": fill_inputs(self._playbook, self._context.inputs),
-            "steps": [step.id for step in self._playbook.steps + self._playbook.finally_steps],
-        }
-        self._context.case.record("playbook", purpose=f"run {self._playbook.id}", result="begin", details=details)
-
-    def record_end(self, results: tuple[StepResult, ...]) -> None:
-        failures = find_failures(results)
-        details = {
-            "run": self._run_id,
-            "outcomes": {r.step: r.outcome.value for r in results},
-        }
-        self._context.case.record(
-            "playbook",
-            purpose=f"run {self._playbook.id}",
-            result="failed" if failures else "ok",
-            error="; ".join(failures) or None,
-            details=details,
-        )
-
-    def take(self, planned: PlannedStep, aborted_by: str) -> StepResult:
-        """Take one step, or say why it is not taken; always journaled."""
-        step, started = planned.step, time.monotonic()
-        self._context.watcher.begin(step)
-        result = self._refuse(step, aborted_by) or self._execute(planned)
-        result = replace(result, seconds=round(time.monotonic() - started, 6))
-        self._context.results[step.id] = result
-        self._context.watcher.end(result)
-        return result
-
-    def _refuse(self, step: Step, aborted_by: str) -> StepResult | None:
-        """Return why *step* is not taken, None when it is to be taken."""
-        reason = f"'{aborted_by}' ended the run" if aborted_by else self._unmet_need(step)
-        if reason:
-            return self._note(step, StepOutcome.SKIPPED, reason)
-        if step.when:
-            from forensics.playbook.condition import ConditionError, evaluate  # noqa: PLC0415 - 130 ms, only if used
-            from forensics.playbook.facts import read_facts  # noqa: PLC0415 - only conditions need them
-
-            try:
-                if not evaluate(step.when, read_facts(self._playbook, self._context)):
-                    return self._note(step, StepOutcome.SKIPPED, f"the condition does not hold: {step.when}")
-            except ConditionError as error:
-                return self._note(step, StepOutcome.FAILED, f"the condition failed: {error}")
-        if step.approval is None:
-            return None
-        approver = self._context.approve(step)
-        self._context.case.record(
-            "approve" if approver else "deny", purpose=step.id, details={"approver": approver, "run": self._run_id}
-        )
-        return None if approver else self._note(step, StepOutcome.DENIED, "nobody approved it")
-
-    def _unmet_need(self, step: Step) -> str:
-        unmet = [need for need in step.needs if self._context.results[need].outcome not in _GOOD]
-        return f"it needs '{unmet[0]}', which is {self._context.results[unmet[0]].outcome}" if unmet else ""
-
-    def _execute(self, planned: PlannedStep) -> StepResult:
-        step = planned.step
-        self._journal(step, step.call, "begin", planned.arguments)
-        if step.rollback:
-            self._undo.append((step, step.rollback))
-        try:
-            result = self._attempt(planned)
-        except BaseException as error:
-            self._journal(step, step.call, "failed", error=f"interrupted: {type(error).__name__}")
-            raise
-        self._journal(step, step.call, "failed" if result.outcome is StepOutcome.FAILED else "ok", error=result.reason)
-        return result
-
-    def _attempt(self, planned: PlannedStep) -> StepResult:
-        step, delay = planned.step, planned.step.delay_s
-        for attempt in range(1, step.attempts + 1):
-            try:
-                with time_limit(step.timeout_s):
-                    done = call_action(step.call, planned.arguments, self._context)
-            except (IrError, OSError, StepTimeout) as error:
-                result = StepResult(step.id, StepOutcome.FAILED, describe_error(error))
-            else:
-                return self._check_evidence(step, done)
-            if attempt < step.attempts:
-                time.sleep(delay)
-                delay *= 2
-        return result
-
-    def _check_evidence(self, step: Step, done: Done) -> StepResult:
-        for need in step.evidence:
-            if need.required and not any(
-                item.outcome.value == "collected" for item in self._context.case.find(need.kind)
-            ):
-                reason = "; ".join((f"the required evidence '{need.kind}' was not collected", *done.failures))
-                return StepResult(step.id, StepOutcome.FAILED, reason, value=done.value)
-        outcome = StepOutcome.PARTIAL if done.failures else StepOutcome.DONE
-        return StepResult(step.id, outcome, "; ".join(done.failures), value=done.value)
-
-    def roll_back(self, failed: Step) -> None:
-        """Undo every step that has a rollback, newest first; a rollback that fails is on record and stops nothing."""
-        values = fill_inputs(self._playbook, self._context.inputs)
-        for step, call in reversed(self._undo):
-            arguments = _fill(call, values)
-            self._journal(step, call, "begin", arguments, purpose=f"roll back after {failed.id}")
-            try:
-                call_action(call, arguments, self._context)
-            except (IrError, OSError) as error:
-                self._journal(step, call, "failed", error=describe_error(error))
-                continue
-            self._journal(step, call, "ok")
-
-    def _note(self, step: Step, outcome: StepOutcome, reason: str) -> StepResult:
-        result = "failed" if outcome is StepOutcome.FAILED else outcome.value
-        self._journal(step, step.call, result, error=reason)
-        return StepResult(step.id, outcome, reason)
-
-    def _journal(  # noqa: PLR0913 - the facts of one journal entry
-        self,
-        step: Step,
-        call: Call,
-        result: str,
-        arguments: JsonObject | None = None,
-        *,
-        error: str = "",
-        purpose: str = "",
+    def __init__(
+        self, playbook: Playbook, context: RunContext, plan: tuple[PlannedStep, ...], record: RunRecord | None
     ) -> None:
-        details: JsonObject = {"run": self._run_id, "uses": call.uses}
-        if not call.uses.startswith(_CLOSING):
-            details["activity"] = f"step {step.id} ({call.uses})#{self._run_id}"
-        if arguments is not None:
-            details["with"] = arguments
-        self._context.case.record(
-            "step",
-            purpose=purpose or step.description or call.uses,
-            result=result,
-            error=error or None,
-            details=details,
-            authority=self._authority(step),
-        )
+        self._plan = plan
+        self._context = context
+        self._resumed = record is not None
+        self._record = record or _new_record(playbook, context, plan)
+        self._journal = Journal(context.case, playbook, context.run_id)
+        self._executor = Executor(context, self._journal)
+        self._gate = Gate(playbook, context, self._journal, self._record)
+        self._lanes = Lanes(self._executor, self._journal)
+        context.results.update(self._record.results)
 
-    def _authority(self, step: Step) -> Authority:
-        playbook = f"{self._playbook.id} sha256:{self._playbook.digest}"
-        return replace(self._context.case.authority, playbook=playbook, step=step.id, run_id=self._run_id)
+    def begin(self) -> None:
+        record = self._record
+        details = {"inputs": record.inputs, "container": record.container, "plan_sha256": record.plan}
+        self._journal.begin_run(details, resumed=self._resumed)
+
+    def end(self) -> tuple[StepResult, ...]:
+        results = tuple(self._context.results[planned.step.id] for planned in self._plan)
+        self._journal.end_run(results)
+        return results
+
+    def take(self, section: list[PlannedStep]) -> None:
+        """Take the steps of one section, as many beside each other as wait for nothing of each other."""
+        pending = [planned for planned in section if planned.step.id not in self._context.results]
+        waits = {planned.step.id: planned.waits for planned in section}
+        while pending or self._lanes.busy:
+            ended = set(self._context.results)
+            ready = [planned for planned in pending if waits[planned.step.id] <= ended]
+            pending = [planned for planned in pending if planned not in ready]
+            for planned in ready:
+                self._start(planned, alone=len(ready) == 1)
+            if self._lanes.busy:
+                self._keep(self._lanes.wait())
+
+    def _start(self, planned: PlannedStep, *, alone: bool) -> None:
+        step = planned.step
+        self._context.watcher.begin(step)
+        verdict = self._gate.decide(planned, "" if planned.last else self._find_abort())
+        if verdict.result is not None:
+            self._keep(verdict.result)
+        elif alone and not self._lanes.busy:
+            self._keep(self._lanes.run_here(planned, verdict.grant, again=verdict.again))
+        else:
+            self._lanes.start(planned, verdict.grant, again=verdict.again)
+
+    def _keep(self, result: StepResult) -> None:
+        self._context.results[result.step] = result
+        self._context.watcher.end(result)
+
+    def _find_abort(self) -> str:
+        failed = self._find_ending_step()
+        return failed.id if failed else ""
+
+    def _find_ending_step(self) -> Step | None:
+        """Return the step that ended the run: one that went wrong and does not say `continue`."""
+        for planned in self._plan:
+            result = self._context.results.get(planned.step.id)
+            went_wrong = result and result.outcome in {StepOutcome.FAILED, StepOutcome.DENIED}
+            if went_wrong and not planned.last and planned.step.on_failure != "continue":
+                return planned.step
+        return None
+
+    def roll_back_where_wanted(self) -> None:
+        """Undo every step that has begun and can be undone, newest first; one that fails is named and stops nothing."""
+        failed = self._find_ending_step()
+        if failed is None or failed.on_failure != "rollback":
+            return
+        values = fill_inputs(self._context.playbook, self._context.inputs) if self._context.playbook else {}
+        begun = {**self._record.begun, **self._lanes.begun}
+        told = []
+        for step in sorted((p.step for p in self._plan if p.step.id in begun), key=lambda one: -begun[one.id]):
+            if step.rollback is None or step.id in self._record.undone:
+                continue
+            result = self._executor.undo(step, step.rollback, _fill(step.rollback, values), failed)
+            good = result.outcome in _GOOD and not result.reason
+            told.append(
+                f"'{step.id}' was rolled back" if good else f"the rollback of '{step.id}' failed: {result.reason}"
+            )
+        result = self._context.results[failed.id]
+        self._context.results[failed.id] = replace(result, reason="; ".join((result.reason, *told)))
 
 
-def call_action(call: Call, arguments: JsonObject, context: RunContext) -> Done:
-    """Call one registered action with its arguments and the defaults of those left out."""
-    action = ACTIONS[call.uses]
-    module, _, function = action.target.partition(":")
-    target = cast("Callable[[RunContext, JsonObject], Done]", getattr(importlib.import_module(module), function))
-    defaults = {parameter.name: parameter.default for parameter in action.parameters}
-    return target(context, {**defaults, **arguments, "uses": call.uses})
-
-
-def describe_error(error: BaseException) -> str:
-    """Return one sentence for *error*, with its hint where it has one."""
-    if isinstance(error, IrError):
-        return f"{error.message} ({error.hint})" if error.hint else error.message
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {show(str(error.filename))}" if error.filename else ""
-        return f"{error.strerror}{where}"
-    return str(error) or type(error).__name__
+def _new_record(playbook: Playbook, context: RunContext, plan: tuple[PlannedStep, ...]) -> RunRecord:
+    return RunRecord(
+        run_id=context.run_id,
+        playbook_id=playbook.id,
+        digest=playbook.digest,
+        source=playbook.source,
+        plan=digest_plan(plan),
+        inputs=fill_inputs(playbook, context.inputs),
+        container=context.container,
+        host_id="",
+    )
 
 
 def to_document(results: tuple[StepResult, ...]) -> list[JsonObject]:
@@ -268,11 +222,21 @@ def to_document(results: tuple[StepResult, ...]) -> list[JsonObject]:
     return [{**asdict(result), "outcome": result.outcome.value} for result in results]
 
 
+def _plan(
+    steps: tuple[Step, ...], values: JsonObject, actions: dict[str, Action], *, last: bool
+) -> tuple[PlannedStep, ...]:
+    waits = find_waits(steps, actions)
+    beside = find_beside(waits)
+    return tuple(PlannedStep(step, _fill(step.call, values), last, waits[step.id], beside[step.id]) for step in steps)
+
+
 def _fill(call: Call, values: JsonObject) -> JsonObject:
     return {name: _fill_value(value, values) for name, value in call.arguments.items()}
 
 
 def _fill_value(value: object, values: JsonObject) -> object:
+    if isinstance(value, list):
+        return [_fill_value(item, values) for item in value]
     if not isinstance(value, str):
         return value
     whole = _REFERENCE.fullmatch(value)

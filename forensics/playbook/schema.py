@@ -61,6 +61,12 @@ class CallModel(StrictModel):
     with_: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict, alias="with")
 
 
+class RollbackModel(CallModel):
+    """The action that undoes a step; ``effects`` where the action itself cannot say."""
+
+    effects: Literal["read", "contain", "mutate", "destroy"] | None = None
+
+
 class EvidenceModel(StrictModel):
     """A kind of evidence that the step must leave in the case."""
 
@@ -93,7 +99,7 @@ class StepModel(CallModel):
     retry: RetryModel | None = None
     effects: Literal["read", "contain", "mutate", "destroy"] | None = None
     on_failure: Literal["abort", "continue", "rollback"] = "abort"
-    rollback: CallModel | None = None
+    rollback: RollbackModel | None = None
     evidence: list[EvidenceModel] = Field(default_factory=list)
     approval: ApprovalModel | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from forensics.errors import RefusedError
 from forensics.model import Analysis, JsonObject, LedgerLine, Outcome
+from forensics.playbook.collect_actions import list_until
 from forensics.playbook.context import Done, RunContext
 
 if TYPE_CHECKING:
@@ -45,29 +46,44 @@ def release(context: RunContext, _arguments: JsonObject) -> Done:
 
 
 def collect_all(context: RunContext, arguments: JsonObject) -> Done:
-    """Collect everything, volatile first."""
-    from forensics.collect import CollectOptions, collect
+    """Collect everything, volatile first; a second try at an interrupted collection leaves out what it finished."""
+    return _told(_collect(context, arguments, resume=context.again))
 
-    container = context.engine.find_container(context.container)
-    options = CollectOptions(memory=bool(arguments["memory"]))
-    return _told(collect(context.case, context.engine, container, options, context.watcher))
+
+def collect_rest(context: RunContext, arguments: JsonObject) -> Done:
+    """Collect what no step before has collected, down to the collector that is named."""
+    last = str(arguments.pop("until"))
+    only = list_until(last, memory=bool(arguments["memory"])) if last != "host" else []
+    return _told(_collect(context, arguments, resume=True, only=only))
 
 
 def collect_one(context: RunContext, arguments: JsonObject) -> Done:
     """Run the one collector that the action is named after."""
-    from forensics.collect import CollectOptions, collect
-
-    container = context.engine.find_container(context.container)
     name = str(arguments["uses"]).removeprefix("collect.")
-    lines = collect(context.case, context.engine, container, CollectOptions(only=frozenset({name})), context.watcher)
+    lines = _collect(context, arguments, resume=context.again, only=[name])
     return _told(line for line in lines if line.outcome is not Outcome.NOT_APPLICABLE)
 
 
-def analyze(context: RunContext, _arguments: JsonObject) -> Done:
+def _collect(
+    context: RunContext, arguments: JsonObject, *, resume: bool, only: Iterable[str] = ()
+) -> tuple[LedgerLine, ...]:
+    from forensics.collect import collect, make_options
+
+    given = {name: value for name, value in arguments.items() if name != "uses" and value is not None}
+    options = make_options(**given, resume=resume, only=only)
+    container = context.engine.find_container(context.container)
+    return collect(context.case, context.engine, container, options, context.watcher)
+
+
+def analyze(context: RunContext, arguments: JsonObject) -> Done:
     """Derive findings and a verdict from the case alone."""
+    from pathlib import Path
+
     from forensics.analyze import analyze as analyze_case
 
-    analysis = analyze_case(context.case, rules=context.rules)
+    rules = (*context.rules, *(Path(path) for path in arguments["rules"]))
+    base = Path(str(arguments["base"])) if arguments["base"] else None
+    analysis = analyze_case(context.case, rules=rules, base=base, yara=bool(arguments["yara"]))
     context.objects["analysis"] = analysis
     worst = min((finding.severity for finding in analysis.findings), key=lambda severity: severity.rank, default=None)
     value = {
@@ -78,44 +94,40 @@ def analyze(context: RunContext, _arguments: JsonObject) -> Done:
     return Done(value, _failures(analysis.ledger))
 
 
-def render_report(context: RunContext, arguments: JsonObject) -> Done:
-    """Write the report of the case and of its last analysis, its digest into the custody log."""
-    from forensics.report.publish import publish
-
-    analysis = _last_analysis(context)
-    published = publish(context.case, analysis, str(arguments["format"]), lang=str(arguments["lang"]))
-    context.objects["report"] = published.path
-    return Done({"path": str(published.path), "verdict": analysis.verdict.value})
-
-
-def seal(context: RunContext, _arguments: JsonObject) -> Done:
-    """Seal the case with the configured key, or with this installation's own."""
+def scan(context: RunContext, arguments: JsonObject) -> Done:
+    """Scan the files of the case, and say how many match."""
     from pathlib import Path
 
-    from forensics.evidence.installation import find_key
-    from forensics.evidence.seal import seal_case
+    from forensics.analyze.scan import scan_case
 
-    key = find_key(Path(context.signing_key) if context.signing_key else None)
-    result = seal_case(context.case, key, tsa=context.tsa)
-    failures: tuple[str, ...] = (f"no timestamp: {result.problem}",) if result.problem else ()
-    if not result.complete:
-        failures += ("the case holds acts without an end",)
-    return Done({"seal": result.number, "signer": result.signer, "timestamp": result.timestamp}, failures)
+    rules = tuple(Path(path) for path in arguments["rules"])
+    found = scan_case(context.case, rules, own=bool(arguments["shipped"]))
+    names = sorted({match.match.rule for match in found.matches})
+    value = {"rules": found.rules, "scanned": found.scanned, "matches": len(found.matches), "names": names}
+    return Done(value, tuple(found.failures))
 
 
-def verify(context: RunContext, _arguments: JsonObject) -> Done:
-    """Check the case; a problem is an exception."""
-    from forensics.evidence.verify import verify_case
+def render_report(context: RunContext, arguments: JsonObject) -> Done:
+    """Write the report of the case and of its last analysis, its digest into the custody log."""
+    from pathlib import Path
 
-    verify_case(context.case.root)
-    return Done({"verified": True})
+    from forensics.report.publish import publish
+
+    analysis = read_last_analysis(context)
+    output = Path(str(arguments["output"])) if arguments["output"] else None
+    form, lang = str(arguments["format"]), str(arguments["lang"])
+    published = publish(context.case, analysis, form, lang=lang, output=output)
+    if form == "html" or "report" not in context.objects:
+        context.objects["report"] = published.path
+    return Done({"path": str(published.path), "verdict": analysis.verdict.value})
 
 
 def remediate(context: RunContext, arguments: JsonObject) -> Done:
     """End the container or what it could still do; refused unless this very step was approved."""
     from forensics.containment import remediate as room
 
-    _refuse_unapproved(context)
+    if context.grant is None:
+        raise RefusedError("it destroys, and nobody approved it", hint="give the step an 'approval:' in the playbook")
     engine, case = context.engine, context.case
     container = engine.find_container(context.container)
     acts = {
@@ -129,21 +141,8 @@ def remediate(context: RunContext, arguments: JsonObject) -> Done:
     return Done(acts[str(arguments["uses"]).removeprefix("remediate.")]())
 
 
-def _refuse_unapproved(context: RunContext) -> None:
-    """Raise RefusedError unless the log says who approved the step that has just begun."""
-    entries = context.case.custody()
-    begun = next((entry for entry in reversed(entries) if entry.result == "begin" and entry.authority.step), None)
-    if begun is not None:
-        for entry in reversed(entries):
-            details = entry.details or {}
-            if (entry.purpose, details.get("run")) != (begun.authority.step, begun.authority.run_id):
-                continue
-            if entry.action == "approve" and details.get("approver"):
-                return
-    raise RefusedError("it destroys, and nobody approved it", hint="give the step an 'approval:' in the playbook")
-
-
-def _last_analysis(context: RunContext) -> Analysis:
+def read_last_analysis(context: RunContext) -> Analysis:
+    """Return the analysis of this run, else the one that the case holds."""
     known = context.objects.get("analysis")
     if isinstance(known, Analysis):
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forensics.model import JsonObject
-from forensics.playbook.actions import ACTIONS
+from forensics.playbook.catalogue import find_action
 from forensics.playbook.explain import check_model
 from forensics.playbook.lint import lint_playbook
 from forensics.playbook.loader import Problem, parse_yaml, raise_problems
@@ -52,7 +52,7 @@ def normalise(model: PlaybookModel) -> JsonObject:
 
 
 def _normalise_step(step: StepModel) -> JsonObject:
-    action = ACTIONS.get(step.uses)
+    action = find_action(step.uses)
     return {
         "id": step.id,
         **_normalise_call(step),

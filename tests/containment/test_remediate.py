@@ -16,7 +16,7 @@ from forensics.errors import EngineError, RefusedError
 from forensics.evidence.case import Case
 from forensics.evidence.custody import Actor
 from forensics.playbook.compiled import read_playbook
-from forensics.playbook.context import RunContext
+from forensics.playbook.context import Answer, RunContext
 from forensics.playbook.run import run_playbook
 
 pytestmark = pytest.mark.docker
@@ -172,7 +172,7 @@ def test_a_playbook_ends_a_container_only_with_approval(
             suspect,
             open_engine=lambda: whole,
             inputs={"container": suspect},
-            approve=lambda _: "ir-lead" if approved == "with" else "",
+            approve=lambda _: Answer("ir-lead") if approved == "with" else None,
         )
         results = {result.step: result for result in run_playbook(read_playbook(str(path)), context)}
     assert results["kill"].outcome == {"with": "done", "without": "failed", "denied": "denied"}[approved]

@@ -5,6 +5,8 @@ import inspect
 
 from forensics.collect import COLLECTORS
 from forensics.playbook.actions import ACTIONS
+from forensics.playbook.collect_actions import COLLECTED
+from forensics.report.formats import FORMATS
 
 
 def test_every_action_has_its_function() -> None:
@@ -15,9 +17,15 @@ def test_every_action_has_its_function() -> None:
         assert action.help
 
 
-def test_every_collector_is_an_action_of_the_same_volatility() -> None:
-    ranks = {
-        name.removeprefix("collect."): action.volatility for name, action in ACTIONS.items() if name[:8] == "collect."
-    }
-    del ranks["all"]
-    assert ranks == {collector.name: collector.rank for collector in COLLECTORS}
+def test_every_collector_is_an_action_in_the_order_of_the_collectors() -> None:
+    assert list(COLLECTED) == [collector.name for collector in COLLECTORS]
+    ranks = [action.volatility for action in COLLECTED.values()]
+    assert ranks == sorted(ranks)
+    live = {collector.name for collector in COLLECTORS if collector.rank < 60}
+    assert len({COLLECTED[name].volatility for name in live}) == len(live)
+
+
+def test_every_report_format_is_a_choice() -> None:
+    parameter = ACTIONS["report.render"].find_parameter("format")
+    assert parameter is not None
+    assert parameter.choices == tuple(FORMATS)

@@ -33,7 +33,7 @@ def test_list_show_and_lint() -> None:
     assert ir("playbook", "show", "default").stdout.startswith("# The main job")
     assert json.loads(ir("playbook", "show", "default", "--json").stdout)["id"] == "default"
     linted = ir("playbook", "lint")
-    assert (linted.returncode, linted.stdout) == (0, "1 checked, nothing wrong\n")
+    assert (linted.returncode, linted.stdout) == (0, "11 checked, nothing wrong\n")
     assert json.loads(ir("playbook", "schema").stdout)["title"] == "PlaybookModel"
     assert "contain.isolate" in ir("playbook", "actions").stdout
 

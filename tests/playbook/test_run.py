@@ -12,7 +12,7 @@ from forensics.evidence.custody import Actor
 from forensics.model import JsonObject, StepOutcome, Subject
 from forensics.playbook import actions
 from forensics.playbook.actions import Action, Parameter
-from forensics.playbook.context import Done, RunContext
+from forensics.playbook.context import Answer, Done, RunContext
 from forensics.playbook.plan import Playbook, parse_playbook
 from forensics.playbook.run import find_failures, plan_run, run_playbook
 from forensics.playbook.validate import validate_playbook
@@ -183,7 +183,7 @@ def test_approval_that_nobody_gives_is_a_denial_on_record(context: RunContext) -
 
 
 def test_an_approval_is_on_record_with_its_name(context: RunContext) -> None:
-    context.approve = lambda _step: "Lea Lead"
+    context.approve = lambda _request: Answer("Lea Lead")
     assert outcomes(context, "steps:\n  - {id: a, uses: test.note, approval: {approvers: [lead]}}\n") == {"a": "done"}
     (entry,) = [entry for entry in context.case.custody() if entry.action == "approve"]
     assert entry.details is not None
