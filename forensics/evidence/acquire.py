@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from forensics.evidence import files
+from forensics.evidence.activity import describe
 from forensics.evidence.custody import format_utc
 from forensics.evidence.door import Door
 from forensics.frozen import replace
@@ -59,12 +60,6 @@ def acquire_file(door: Door, draft: EvidenceItem, chunks: Iterable[bytes], filen
     outcome = Outcome.COLLECTED if writer.written.size_bytes else Outcome.EMPTY
     item = finish_item(replace(claimed, path=f"{claimed.path}/{filename}"), writer.written, outcome)
     return door.commit(item, purpose)
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one short sentence for the record."""
-    text = str(error) or type(error).__name__
-    return f"{text}"[:1000]
 
 
 def _keep_part(  # noqa: PLR0913, PLR0917 - an inner step of acquire_file with its state

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from forensics.errors import RefusedError
 from forensics.evidence.activity import conduct
@@ -34,6 +34,9 @@ from forensics.evidence.place import read_location, read_tool
 from forensics.evidence.view import CaseView, read_context, read_document
 from forensics.frozen import replace
 from forensics.model import EvidenceItem, JsonObject, LedgerLine, Subject
+
+if TYPE_CHECKING:
+    from forensics.evidence.image_parts import ImageParts
 
 _READ_ONLY = "the case is open for reading only"
 _GIVE_OUTPUT = "give an --output folder for what is written"
@@ -81,12 +84,19 @@ class Case(CaseView):
         Raises:
             CaseExistsError: something is there already.
         """
-        from forensics.evidence.create import lay_out, make_document  # noqa: PLC0415 - opening a case needs neither
+        from forensics.evidence.create import clear, lay_out, make_document  # noqa: PLC0415 - opening a case needs none
 
         clock = clock or Clock()
         digest = lay_out(root, document := make_document(subject, actor, engine_info, authority or Authority(), clock))
         case = cls(root, document, actor=actor, clock=clock, lock=True, wait=0.0)
-        case.record("store", purpose=purpose or "case opened", hash_after=digest, details={"path": "data/case.json"})
+        try:
+            case.record(
+                "store", purpose=purpose or "case opened", hash_after=digest, details={"path": "data/case.json"}
+            )
+        except BaseException:
+            case.close()
+            clear(root)
+            raise
         return case
 
     @classmethod
@@ -217,6 +227,20 @@ class Case(CaseView):
 
         self._refuse_closed()
         return acquire_image(self.door, draft_item("image", source, method, attributes), chunks)
+
+    def add_image_parts(
+        self, image: ImageParts, *, source: str, method: str, attributes: JsonObject | None = None
+    ) -> EvidenceItem:
+        """Store an image that was not read through the engine, each layer checked against its ``diff_id``.
+
+        Raises:
+            ArchiveError: a layer is not what its digest says; what came is kept as a *failed* item.
+        """
+        from forensics.evidence.acquire import draft_item  # noqa: PLC0415 - a new case may need none
+        from forensics.evidence.image_parts import acquire_parts  # noqa: PLC0415 - brings the archive reader
+
+        self._refuse_closed()
+        return acquire_parts(self.door, draft_item("image", source, method, attributes), image)
 
     def note(self, line: LedgerLine) -> None:
         """Append one line to the completeness ledger."""

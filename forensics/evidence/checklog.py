@@ -135,10 +135,11 @@ def _remark_failure(line: bytes, found: Findings) -> None:
 
 
 def check_activities(log: Log, found: Findings) -> None:
-    """Name every act that has a begin on record and no end; one that a later act says it finished has one."""
-    entries = ((entry.get("result"), entry.get("details"), entry.get("ts_utc")) for entry in log.documents())
-    for name, (begun, _) in find_open(entries).items():
-        found.open(f"{name.partition('#')[0]}, begun {begun}, has no end on record")
+    """Name every act that was begun and not carried through, unless a later act says that it finished it."""
+    entries = (tuple(entry.get(name) for name in ("result", "details", "ts_utc", "error")) for entry in log.documents())
+    for name, act in find_open((result, details, at, error) for result, details, at, error in entries).items():
+        why = act.reason if act.reason.startswith("interrupted") else f"interrupted: {act.reason}"
+        found.open(f"{name.partition('#')[0]}, begun {act.begun}, {why if act.reason else 'has no end on record'}")
 
 
 def check_clock(log: Log, found: Findings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import time
@@ -11,12 +10,19 @@ from pathlib import Path
 from forensics.errors import CaseExistsError
 from forensics.evidence import files
 from forensics.evidence.custody import LOG_NAME, Actor, Authority, Clock, format_utc
-from forensics.evidence.door import make_reserve
+from forensics.evidence.door import RESERVE_NAME, make_reserve
 from forensics.evidence.place import read_host
 from forensics.evidence.view import CASE_SCHEMA
 from forensics.frozen import to_dict
 from forensics.model import JsonObject, Subject
 
+_HALF_MADE = frozenset(
+    {
+        *("data", "data/case.json", f"data/case.json{files.PARTIAL}", "verify.sh", f"verify.sh{files.PARTIAL}"),
+        *(RESERVE_NAME, LOG_NAME),
+    }
+)
+"""All that lies in a case folder before its first custody entry."""
 VERIFY_SCRIPT = Path(__file__).with_name("verify.sh")
 
 
@@ -40,10 +46,32 @@ def make_document(
 def lay_out(root: Path, document: JsonObject) -> str:
     """Make the folder with ``data/case.json`` and ``verify.sh``; return the digest of the former, ``sha256:…``.
 
+    Where that fails nothing is left behind; what is left of a making that was killed is cleared away by the next.
+
     Raises:
         CaseExistsError: something is at *root* already.
     """
     _make_root(root)
+    try:
+        return f"sha256:{_fill(root, document).sha256}"
+    except BaseException:
+        clear(root)
+        raise
+
+
+def clear(root: Path) -> None:
+    """Remove a case folder that was not made to its end; one with a custody entry, or with anything else, stays."""
+    if not _is_half_made(root):
+        return
+    for path in sorted(root.rglob("*"), reverse=True):
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+    root.rmdir()
+
+
+def _fill(root: Path, document: JsonObject) -> files.Written:
     root_fd = files.open_directory(root)
     try:
         data_fd = files.make_directory("data", root_fd)
@@ -55,20 +83,33 @@ def lay_out(root: Path, document: JsonObject) -> str:
         files.write_file("verify.sh", root_fd, (VERIFY_SCRIPT.read_bytes(),))
         make_reserve(root_fd)
         os.close(files.create_file(LOG_NAME, root_fd))
+        os.fsync(root_fd)
     finally:
         os.close(root_fd)
-    return f"sha256:{written.sha256}"
+    return written
 
 
 def _make_root(root: Path) -> None:
-    root.parent.mkdir(parents=True, exist_ok=True)
+    name = files.shown(root)
     try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        clear(root)
         root.mkdir(mode=0o700)
     except FileExistsError as error:
         if root.is_symlink() or not root.is_dir() or any(root.iterdir()) or root.stat().st_uid != os.getuid():
-            raise CaseExistsError(f"{root} exists already", hint="give a new folder with --case") from error
+            raise CaseExistsError(f"{name} exists already", hint="give a new folder with --case") from error
         root.chmod(0o700)
-    except OSError as error:
-        if error.errno == errno.ENOTDIR:
-            raise CaseExistsError(f"{root} lies below a file", hint="give a new folder with --case") from error
-        raise
+    except NotADirectoryError as error:
+        raise CaseExistsError(f"{name} lies below a file", hint="give a new folder with --case") from error
+
+
+def _is_half_made(root: Path) -> bool:
+    """Tell whether *root* is a folder of ours in which a case was begun and nothing was ever recorded."""
+    if root.is_symlink() or not root.is_dir() or root.stat().st_uid != os.getuid():
+        return False
+    inside = {path.relative_to(root).as_posix(): path for path in root.rglob("*")}
+    if not inside or not _HALF_MADE.issuperset(inside):
+        return False
+    if any(path.is_symlink() or path.stat().st_uid != os.getuid() for path in inside.values()):
+        return False
+    return LOG_NAME not in inside or not inside[LOG_NAME].stat().st_size

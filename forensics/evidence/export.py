@@ -60,7 +60,7 @@ def import_case(source: Path, root: Path, identity: Path | None = None) -> str:
         CaseExistsError: something is at *root*.
     """
     if root.exists() or root.is_symlink():
-        raise CaseExistsError(f"{root} exists already", hint="give a new folder with --output")
+        raise CaseExistsError(f"{files.shown(root)} exists already", hint="give a new folder with --output")
     partial = root.with_name(f"{root.name}.partial")
     partial.mkdir(mode=0o700)
     try:
@@ -90,7 +90,7 @@ def _create(target: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
     except FileExistsError as error:
-        raise UsageError(f"{target} exists already", hint="give another name") from error
+        raise UsageError(f"{files.shown(target)} exists already", hint="give another name") from error
 
 
 def _pack(root: Path, output: BinaryIO) -> None:

@@ -11,20 +11,22 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from forensics.errors import CaseError, RefusedError
 from forensics.evidence.digests import StreamDigests, sha256, sha512
 from forensics.frozen import dataclass
+from forensics.text import show
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+    from io import BufferedReader
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE = 0o600
 _DIRECTORY_MODE = 0o700
-_READ_BYTES = 1 << 20
+_READ_BYTES = 256 << 10
 PARTIAL = ".partial"
 """The ending of a file that is still being written; what carries it after a crash is an interrupted acquisition."""
 
@@ -81,7 +83,7 @@ def open_directory(path: Path | str, *, parent: int | None = None) -> int:
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise RefusedError(
-                f"{path} is a link or no folder", hint="a case folder holds no links; check it"
+                f"{shown(path)} is a link or no folder", hint="a case folder holds no links; check it"
             ) from error
         raise
 
@@ -165,11 +167,18 @@ def append_line(name: str, parent: int, line: bytes) -> None:
     try:
         write_all(descriptor, line + b"\n")
         os.fsync(descriptor)
+        if not size:
+            os.fsync(parent)  # the log is new: its name must last, too
     except OSError:
         os.ftruncate(descriptor, size)  # a full disk must not leave half a line behind
         raise
     finally:
         os.close(descriptor)
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as it can be shown: whoever packed a case may have named its folder."""
+    return show(os.fsencode(path))
 
 
 def exists(name: str, parent: int) -> bool:
@@ -181,7 +190,7 @@ def exists(name: str, parent: int) -> bool:
     return True
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file for reading, never through a link in its last part.
 
     Raises:
@@ -191,7 +200,7 @@ def open_file(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise CaseError(f"{path} is a link; a case holds no links") from error
+            raise CaseError(f"{shown(path)} is a link; a case holds no links") from error
         raise
     return os.fdopen(descriptor, "rb")
 
@@ -210,17 +219,23 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
     with open_file(path) as file:
         content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
-        raise CaseError(f"{path} is larger than {limit_bytes} bytes", hint="read it as a stream")
+        raise CaseError(f"{shown(path)} is larger than {limit_bytes} bytes", hint="read it as a stream")
     return content
 
 
 def hash_file(path: Path, *, sha512: bool = True) -> Written:
     """Return digests and size of a file as it is on disk now; never through a link in its last part."""
-    digests = [hashlib.sha256(), hashlib.sha512()][: 1 + sha512]
-    size = 0
     with open_file(path) as file:
-        while chunk := file.read(_READ_BYTES):
-            for digest in digests:
-                digest.update(chunk)
-            size += len(chunk)
+        return hash_stream(file, sha512=sha512)
+
+
+def hash_stream(file: BufferedReader, *, sha512: bool) -> Written:
+    """Return digests and size of what is left of an open file."""
+    digests = [hashlib.sha256(), hashlib.sha512()][: 1 + sha512]
+    size, buffer = 0, bytearray(_READ_BYTES)
+    view = memoryview(buffer)
+    while count := file.readinto(view):
+        for digest in digests:
+            digest.update(view[:count])
+        size += count
     return Written(digests[0].hexdigest(), digests[1].hexdigest() if sha512 else "", size)

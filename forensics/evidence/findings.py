@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,7 +85,7 @@ class Verification:
         """Raise VerificationError naming every problem; return nothing where there is none."""
         if self.problems:
             raise VerificationError(
-                f"the case {self.root} is {self.headline}: {'; '.join(self.problems)}",
+                f"the case {show(os.fsencode(self.root))} is {self.headline}: {'; '.join(self.problems)}",
                 hint="keep the case as it is, and compare it with another copy",
             )
 

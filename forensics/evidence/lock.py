@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from forensics.errors import RefusedError
+from forensics.evidence.files import shown
 
 _held: dict[tuple[int, int], tuple[int, int]] = {}
 """(device, inode) of a log that this process has locked: its descriptor and how often it is held."""
@@ -75,8 +76,9 @@ def _lock(descriptor: int, status: os.stat_result, log: Path, deadline: float) -
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
+                holder = _read_holder(status) or "(of another namespace)"
                 raise RefusedError(
-                    f"the case {log.parent} is in use by process {_read_holder(status) or '(of another namespace)'}",
+                    f"the case {shown(log.parent)} is in use by process {holder}",
                     hint="wait until it has finished, or use another --case folder",
                 ) from None
             time.sleep(_PAUSE_SECONDS)

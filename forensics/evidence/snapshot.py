@@ -16,9 +16,11 @@ from pathlib import Path
 
 from forensics.archive.limits import Anomaly, AnomalyLog
 from forensics.archive.tar import ChunkReader, MemberContent, TarMember, read_tar
-from forensics.errors import ArchiveError
+from forensics.errors import ArchiveError, CaseError
 from forensics.evidence import files
-from forensics.evidence.acquire import INCOMPLETE, describe, finish_item
+from forensics.evidence.acquire import INCOMPLETE, finish_item
+from forensics.evidence.activity import describe
+from forensics.evidence.clone import clone_file
 from forensics.evidence.digests import sha256
 from forensics.evidence.door import Door
 from forensics.evidence.flush import EarlyFlush
@@ -109,6 +111,27 @@ class BlobStore:
         self._publish(partial, blob)
         return blob
 
+    def clone(self, source: Path, sha256: str) -> Blob | None:
+        """Take over the blob *source* of another case as a file of its own, hashed again; None if it is another one."""
+        self._count += 1
+        partial = f"{self._count:04d}{files.PARTIAL}"
+        descriptor = files.create_file(partial, self._blobs)
+        try:
+            clone_file(source, descriptor)
+            os.fsync(descriptor)
+        except (OSError, CaseError):
+            os.unlink(partial, dir_fd=self._blobs)  # the original is where it was
+            raise
+        finally:
+            os.close(descriptor)
+        written, head = _look_at(partial, self._blobs)
+        if written.sha256 != sha256:
+            os.unlink(partial, dir_fd=self._blobs)
+            return None
+        blob = Blob(sha256, written.size_bytes, head)
+        self._publish(partial, blob)
+        return blob
+
     def write(self, name: str, content: bytes) -> None:
         """Write one file of the layout itself."""
         self.digests[name] = files.write_file(name, self.folder, (content,))
@@ -138,6 +161,15 @@ class BlobStore:
         name = partial.removesuffix(files.PARTIAL) + INCOMPLETE
         os.rename(partial, name, src_dir_fd=self._blobs, dst_dir_fd=self._blobs)
         self.digests[f"{_BLOBS}/{name}"] = written
+
+
+def _look_at(name: str, folder: int) -> tuple[files.Written, bytes]:
+    """Return digest and size of a file as it is on disk now, and its first bytes."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+        file.seek(0)
+        return files.hash_stream(file, sha512=False), head
 
 
 class _Stream:

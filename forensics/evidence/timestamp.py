@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
+import ssl
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 from forensics.errors import IrError, StorageError, UsageError
 from forensics.evidence.tools import run_tool
+from forensics.text import show
 
 _NONCE = re.compile(r"^Nonce: (0x[0-9A-F]+)$", re.MULTILINE)
 _ANSWER_SECONDS = 30
@@ -69,16 +73,33 @@ def fetch_reply(query: bytes, url: str) -> bytes:
         TimestampError: the authority does not answer, refuses, or answers something else.
     """
     if not url.startswith(("http://", "https://")):
-        raise UsageError(f"a timestamp authority has an http or https address, not {url!r}")
+        raise UsageError(f"a timestamp authority has an http or https address, not {show(url)}")
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     request = urllib.request.Request(url, data=query, headers=headers, method="POST")  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - checked above
             reply: bytes = answer.read(_MAX_REPLY)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TimestampError(f"the timestamp authority {url} does not answer: {error}", hint=_LATER) from error
-    _check_reply(query, reply, url)
+        raise TimestampError(f"the timestamp authority {show(url)} {_explain(error)}", hint=_LATER) from error
+    _check_reply(query, reply, show(url))
     return reply
+
+
+def _explain(error: Exception) -> str:
+    """Return what became of a request, as the end of a sentence."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"answered with HTTP status {error.code}"
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    known = {
+        socket.gaierror: "cannot be found: its name does not resolve here",
+        ssl.SSLCertVerificationError: "has a TLS certificate that this host does not trust",
+        ConnectionRefusedError: "refuses connections",
+        TimeoutError: f"did not answer in {_ANSWER_SECONDS} seconds",
+        http.client.HTTPException: "does not speak HTTP",
+        ValueError: "has an address that is none",
+    }
+    said = next((text for kind, text in known.items() if isinstance(reason, kind)), "")
+    return said or f"cannot be reached: {getattr(reason, 'strerror', None) or type(reason).__name__}"
 
 
 def _check_reply(query: bytes, reply: bytes, url: str) -> None:

@@ -76,7 +76,9 @@ def acknowledge(case: Case, key: SigningKey) -> Transfer:
     folder = pending[-1]
     receipt = folder / RECEIPT
     if not ssh.read_signing_key(receipt, folder / f"{RECEIPT}.sig"):
-        raise RefusedError(f"the receipt {receipt} has no valid signature", hint="do not sign for it; ask the giver")
+        raise RefusedError(
+            f"the receipt {files.shown(receipt)} has no valid signature", hint="do not sign for it; ask the giver"
+        )
     statement = {
         "ir-receipt": "1",
         "case": case.id,

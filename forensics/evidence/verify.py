@@ -25,7 +25,7 @@ from forensics.errors import VerificationError
 from forensics.evidence.checkbytes import check_derived, check_manifests, check_open_bytes
 from forensics.evidence.checklog import check_activities, check_chain, check_clock, check_items, read_derived
 from forensics.evidence.checkseals import check_mentions, check_seals
-from forensics.evidence.files import read_file
+from forensics.evidence.files import read_file, shown
 from forensics.evidence.findings import Findings, Signature, Verification
 from forensics.evidence.view import require_folder
 
@@ -60,7 +60,7 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
     """
     require_folder(root)
     if not (root / "custody.jsonl").is_file() or not (root / "data/case.json").is_file():
-        raise VerificationError(f"{root} is no whole case: data/case.json or custody.jsonl is missing")
+        raise VerificationError(f"{shown(root)} is no whole case: data/case.json or custody.jsonl is missing")
     found = Findings()
     _check_shape(root, found)  # (1)
     sealed = _is_sealed(root)

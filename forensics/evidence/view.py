@@ -31,7 +31,9 @@ class CaseView:
             self.id = str(document["id"])
             self.subject = Subject(**document["subject"])
         except (KeyError, TypeError) as error:
-            raise CaseError(f"{root}/data/case.json is incomplete", hint="run 'ir verify' on the case") from error
+            raise CaseError(
+                f"{files.shown(root)}/data/case.json is incomplete", hint="run 'ir verify' on the case"
+            ) from error
 
     def items(self) -> tuple[EvidenceItem, ...]:
         """Return every item in the order of its acquisition."""
@@ -80,9 +82,9 @@ class CaseView:
         return tuple(map(parse_line, read_raw_lines(self.root / LOG_NAME)))
 
     def open_activities(self) -> dict[str, JsonObject]:
-        """Return the acts that have no end on record, by name, each with the details of its begin."""
-        found = find_open((entry.result, entry.details, entry.ts_utc) for entry in self.custody())
-        return {name: details for name, (_, details) in found.items()}
+        """Return the acts that were not carried through, by name, each with the details of its begin."""
+        found = find_open((entry.result, entry.details, entry.ts_utc, entry.error) for entry in self.custody())
+        return {name: act.details for name, act in found.items()}
 
     @property
     def sealed(self) -> bool:
@@ -99,8 +101,12 @@ def require_folder(root: Path) -> None:
     if root.is_dir():
         return
     if root.exists():
-        raise NotACaseError(f"{root} is a file, not a case", hint="a saved image is analysed by 'ir examine'")
-    raise NotACaseError(f"{root} is not a case: no such folder", hint="give the folder that holds custody.jsonl")
+        raise NotACaseError(
+            f"{files.shown(root)} is a file, not a case", hint="a saved image is analysed by 'ir examine'"
+        )
+    raise NotACaseError(
+        f"{files.shown(root)} is not a case: no such folder", hint="give the folder that holds custody.jsonl"
+    )
 
 
 def read_document(root: Path) -> JsonObject:
@@ -113,10 +119,14 @@ def read_document(root: Path) -> JsonObject:
     require_folder(root)
     path = root / "data" / "case.json"
     if not path.is_file() or not (root / LOG_NAME).is_file() or not (root / LOG_NAME).stat().st_size:
-        raise NotACaseError(f"{root} is not a case, or its making was interrupted", hint="a case holds data/case.json")
+        raise NotACaseError(
+            f"{files.shown(root)} is not a case, or its making was interrupted", hint="a case holds data/case.json"
+        )
     document = parse_document(files.read_file(path, _DOCUMENT_LIMIT), "data/case.json")
     if document.get("schema") != CASE_SCHEMA:
-        raise CaseError(f"{root} is a case of an unknown format", hint="use the version of ir that made it, or newer")
+        raise CaseError(
+            f"{files.shown(root)} is a case of an unknown format", hint="use the version of ir that made it, or newer"
+        )
     return document
 
 

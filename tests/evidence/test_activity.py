@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from evidence_cases import ACTOR, Anchors, make_case, make_light
+from evidence_cases import ACTOR, Anchors, make_case, make_light, run_script
 
 from forensics.cli import cli
 from forensics.cli.frame import run
 from forensics.evidence.activity import find_open
 from forensics.evidence.case import Case
+from forensics.evidence.seal import seal_case
 from forensics.evidence.verify import check_case
-
-BEGIN = ("begin", {"activity": "collect#3", "plan": ["clock", "memory"]}, "t")
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,51 @@ def anchors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anchors]:
     ("later", "still_open"),
     [
         ([], True),
-        ([("ok", {"activity": "collect#3"}, "t")], False),
-        ([("failed", {"activity": "collect#3"}, "t")], False),
-        ([("ok", {"activity": "collect#9"}, "t")], True),
-        ([("ok", {"activity": "collect#9", "finishes": ["collect#3"]}, "t")], False),
-        ([("failed", {"activity": "collect#9", "finishes": ["collect#3"]}, "t")], True),
-        ([("begin", {"activity": "collect#9", "finishes": ["collect#3"]}, "t")], True),
-        ([("ok", {"finishes": ["collect#3"]}, "t")], True),
-        ([("ok", {"activity": "collect#9", "finishes": "collect#3"}, "t")], True),
-        ([("ok", {"activity": "collect#9", "finishes": [["collect#3"], None]}, "t"), ("ok", [], "t")], True),
+        ([("ok", {"activity": "collect#3"})], False),
+        ([("failed", {"activity": "collect#3"})], False),
+        ([("interrupted", {"activity": "collect#3"})], True),
+        ([("interrupted", {"activity": "collect#3"}), ("ok", {"activity": "collect#3"})], False),
+        ([("ok", {"activity": "collect#9"})], True),
+        ([("ok", {"activity": "collect#9", "finishes": ["collect#3"]})], False),
+        ([("failed", {"activity": "collect#9", "finishes": ["collect#3"]})], True),
+        ([("interrupted", {"activity": "collect#9", "finishes": ["collect#3"]})], True),
+        ([("begin", {"activity": "collect#9", "finishes": ["collect#3"]})], True),
+        ([("ok", {"finishes": ["collect#3"]})], True),
+        ([("ok", {"activity": "collect#9", "finishes": "collect#3"})], True),
+        ([("ok", {"activity": "collect#9", "finishes": [["collect#3"], None]}), ("ok", [])], True),
     ],
 )
-def test_what_settles_an_act(later: list[tuple[object, object, object]], still_open: bool) -> None:
-    assert ("collect#3" in find_open([BEGIN, *later])) is still_open
+def test_what_settles_an_act(later: list[tuple[object, object]], still_open: bool) -> None:
+    entries = [("begin", {"activity": "collect#3"}), *later]
+    found = find_open((result, details, "t", "why") for result, details in entries)
+    assert ("collect#3" in found) is still_open
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "said"),
+    [
+        ("acquire", KeyboardInterrupt(), "interrupted by the operator"),
+        (
+            "acquire",
+            OSError(errno.ENOSPC, "No space left on device"),
+            "interrupted: No space left on device",
+        ),
+        ("containment", KeyboardInterrupt(), "interrupted by the operator"),
+        ("containment", OSError("refused"), ""),
+    ],
+    ids=str,
+)
+def test_what_was_stopped_reads_as_unfinished_and_never_as_complete(
+    tmp_path: Path, anchors: Anchors, action: str, error: BaseException, said: str
+) -> None:
+    """An acquisition that anything stopped, and every act that its operator stopped; another may fail and be over."""
+    with make_case(tmp_path / "case") as case:
+        with pytest.raises(type(error)), case.activity(action, "collect"):
+            raise error
+        unfinished = check_case(case.root).unfinished
+        assert [act.rpartition(", ")[2] for act in unfinished] == ([said] if said else [])
+        assert seal_case(case, anchors.key).complete is not bool(said)
+    assert check_case(case.root).exit_code == run_script(case.root)[0] == int(bool(said))
 
 
 def test_an_interrupted_act_is_settled_by_name_only_when_the_later_one_succeeds(tmp_path: Path) -> None:
@@ -47,9 +79,9 @@ def test_an_interrupted_act_is_settled_by_name_only_when_the_later_one_succeeds(
         case.record("acquire", result="begin", details={"activity": "collect#1"})
         with pytest.raises(ValueError, match="boom"), case.activity("acquire", "collect", finishes=["collect#1"]):
             raise ValueError("boom")
-        assert list(case.open_activities()) == ["collect#1"]
+        assert list(case.open_activities()) == ["collect#1", "collect#7"]
         with case.activity("acquire", "collect", plan=["clock"], finishes=case.open_activities()):
-            assert len(case.open_activities()) == 2
+            assert len(case.open_activities()) == 3
         assert not case.open_activities()
         assert not check_case(case.root).unfinished
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from forensics.errors import CaseError, CaseExistsError, RefusedError
 from forensics.evidence import files
 from forensics.evidence.case import Case
 from forensics.evidence.custody import Actor, Authority, SourceAltered
+from forensics.evidence.verify import check_case
 from forensics.model import LedgerLine, Outcome, Subject
 
 KEYS = (
@@ -132,6 +134,60 @@ def test_a_folder_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+HALF_MADE = ("data/case.json", "data/case.json.partial", "verify.sh", ".reserve", "custody.jsonl")
+
+
+@pytest.mark.parametrize("count", range(1, len(HALF_MADE) + 1))
+def test_what_a_killed_making_left_is_cleared_away_by_the_next(tmp_path: Path, count: int) -> None:
+    (tmp_path / "case/data").mkdir(parents=True)
+    for name in HALF_MADE[:count]:
+        (tmp_path / "case" / name).write_bytes(b"" if name == "custody.jsonl" else b"half")
+    with Case.create(tmp_path / "case", subject=SUBJECT, actor=ACTOR) as case:
+        case.add("logs", [b"x"], source="s", method="m")
+    check_case(tmp_path / "case").raise_problems()
+
+
+@pytest.mark.parametrize("name", ["custody.jsonl", "data/E0001-logs/content.bin", "notes.txt", "data/link"])
+def test_what_could_be_somebodys_is_never_cleared_away(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "case" / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to("elsewhere") if path.name == "link" else path.write_bytes(b"kept")
+    with pytest.raises(CaseExistsError):
+        Case.create(tmp_path / "case", subject=SUBJECT, actor=ACTOR)
+    assert path.is_symlink() or path.read_bytes() == b"kept"
+
+
+def test_a_making_that_fails_leaves_nothing_and_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each change on disk that the making of a case needs, the disk is full."""
+    left = 0
+
+    def run_out(change: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object, **named: object) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return change(*arguments, **named)
+
+        return counted
+
+    for budget in range(100):
+        left = budget
+        with monkeypatch.context() as patch:
+            for name in ("write", "fsync", "rename"):
+                patch.setattr(os, name, run_out(getattr(os, name)))
+            try:
+                Case.create(tmp_path / "case", subject=SUBJECT, actor=ACTOR).close()
+            except OSError:
+                assert not (tmp_path / "case").exists()
+            else:
+                break
+    assert budget > 8, "the changes were not counted"
+    check_case(tmp_path / "case").raise_problems()
+
+
 def test_a_planted_link_is_refused_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "case").symlink_to(tmp_path / "elsewhere")
@@ -211,7 +267,7 @@ def test_an_activity_has_a_begin_and_an_end(case: Case) -> None:
         pass
     with pytest.raises(OSError, match="gone"), case.activity("acquire", "collect"):
         raise OSError("gone")
-    assert [entry.result for entry in case.custody()][1:] == ["begin", "ok", "begin", "failed"]
+    assert [entry.result for entry in case.custody()][1:] == ["begin", "ok", "begin", "interrupted"]
 
 
 def test_items_can_be_added_from_several_threads(case: Case) -> None:
