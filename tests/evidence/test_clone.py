@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from evidence_cases import make_case
+from evidence_cases import ACTOR, SUBJECT, make_case
 
 from forensics.errors import CaseError
 from forensics.evidence import files
+from forensics.evidence.case import Case
 from forensics.evidence.clone import clone_file, find_blobs
+from forensics.evidence.image_parts import ImageParts, LayerPart
 from forensics.evidence.snapshot import BlobStore
+from forensics.evidence.verify import check_case
 
 LAYER = b"layer"
 DIGEST = hashlib.sha256(LAYER).hexdigest()
@@ -75,3 +78,31 @@ def test_a_link_is_no_blob(other: Path, store: BlobStore, tmp_path: Path) -> Non
     with pytest.raises(CaseError, match="is a link"):
         store.clone(other, DIGEST)
     assert not list((tmp_path / "new").rglob("*.partial"))
+
+
+def parts(*layers: tuple[bytes, list[bytes]]) -> ImageParts:
+    return ImageParts(
+        b'{"rootfs":{}}', [LayerPart(hashlib.sha256(content).hexdigest(), chunks) for content, chunks in layers]
+    )
+
+
+def test_a_layer_of_another_case_is_not_read_again(tmp_path: Path) -> None:
+    """Two layers: one that a case beside this one holds, which the source then need not give, and a new one."""
+    root = make_case(tmp_path / "other").root
+    with Case.create(tmp_path / "new", subject=SUBJECT, actor=ACTOR) as case:
+        item = case.add_image_parts(parts((LAYER, []), (b"new", [b"n", b"ew"])), source="disk", method="test")
+    assert item.attributes["cloned_layers"] == [DIGEST]
+    blobs = case.path_of(item) / "blobs/sha256"
+    assert (blobs / DIGEST).read_bytes() == LAYER
+    check_case(case.root).raise_problems()
+    (root / f"data/E0003-image/blobs/sha256/{DIGEST}").write_bytes(b"changed later")
+    check_case(case.root).raise_problems()
+
+
+def test_a_forged_layer_beside_a_case_is_read_from_the_source(tmp_path: Path) -> None:
+    (make_case(tmp_path / "other").root / f"data/E0003-image/blobs/sha256/{DIGEST}").write_bytes(b"forged")
+    with Case.create(tmp_path / "new", subject=SUBJECT, actor=ACTOR) as case:
+        item = case.add_image_parts(parts((LAYER, [LAYER])), source="disk", method="test")
+    assert item.attributes["cloned_layers"] == []
+    assert (case.path_of(item) / f"blobs/sha256/{DIGEST}").read_bytes() == LAYER
+    check_case(case.root).raise_problems()
