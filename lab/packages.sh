@@ -29,6 +29,7 @@ test)
     [ -d /run/systemd/system ] || need sshd openssh-server
     need mactime sleuthkit
     need skopeo skopeo
+    need rpmbuild rpm
     need tar tar
     ;;
 *)
