@@ -28,6 +28,7 @@ test)
     # a server is only put on machines that start no services by themselves (containers, CI)
     [ -d /run/systemd/system ] || need sshd openssh-server
     need mactime sleuthkit
+    need podman podman
     need skopeo skopeo
     need rpmbuild rpm
     need tar tar
