@@ -33,6 +33,9 @@ FORMATS = {
         Format("sarif", "findings.sarif", "forensics.report.sarif:render_sarif", "SARIF 2.1.0"),
         Format("stix", "indicators.stix.json", "forensics.report.stix:render_stix", "STIX 2.1 bundle"),
         Format("ecs", "events.ecs.jsonl", "forensics.report.ecs:render_ecs", "Elastic Common Schema lines for a SIEM"),
+        Format(
+            "cyclonedx", "packages.cdx.json", "forensics.report.cyclonedx:render_cyclonedx", "CycloneDX 1.6 packages"
+        ),
         Format("case", "case.jsonld", "forensics.report.case:render_case", "CASE/UCO JSON-LD"),
     )
 }
