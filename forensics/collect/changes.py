@@ -52,12 +52,14 @@ def _collect_files(context: CollectContext) -> Iterator[LedgerLine]:
     upper = find_upper_directory(context)
     if upper is not None:
         find, root = partial(_walk_upper, upper), from_bytes(upper)
-        yield from _keep(context, FileListing(root, find), "upper directory of the writable layer", root)
+        yield from _keep(
+            context, FileListing(root, find, context.budget("digests")), "upper directory of the writable layer", root
+        )
         yield from look_at(context, find(_forget), root)
     elif context.container.is_running:
         find, root = partial(_look_up_diff, context), f"/proc/{context.container.pid}/root"
         way = "the paths of the engine's diff, below the first process's root"
-        yield from _keep(context, FileListing(root, find), way, root)
+        yield from _keep(context, FileListing(root, find, context.budget("digests")), way, root)
         yield from look_at(context, find(_forget), root)
     else:
         driver = context.info.storage_driver
@@ -81,7 +83,7 @@ def _keep(context: CollectContext, listing: FileListing, method: str, source: st
     yield collected("changed-files", item, reason=reason) if listing.entries else empty("changed-files", "none", item)
     for omission in listing.omissions[:_NAMED_AT_MOST]:
         yield failed(f"changed-files {show_path(to_bytes(omission['path']))}", omission["reason"])
-    if (more := len(listing.omissions) - _NAMED_AT_MOST) > 0:
+    if (more := listing.omitted - _NAMED_AT_MOST) > 0:
         yield failed("changed-files, the rest", f"{more} more could not be read; they are named in {item.id}")
 
 

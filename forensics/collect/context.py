@@ -50,8 +50,9 @@ class Collector:
 class CollectOptions:
     """What to collect.
 
-    ``budget_bytes`` bounds the content taken from memory, tmpfs and volumes, each. When ``budget_seconds`` have passed,
-    no further collector begins. With ``resume`` those that have ended in an earlier run on this case are left out.
+    ``budget_bytes`` bounds the content taken from memory, tmpfs, volumes and deleted files, each, and that of changed
+    files which is hashed before the snapshot. When ``budget_seconds`` have passed, no further collector begins. With
+    ``resume`` those that have ended in an earlier run on this case, and of which nothing failed, are left out.
     """
 
     memory: bool = False

@@ -25,10 +25,6 @@ _SYSTEM_BELOW = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"),
     *("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet"),
 )
-SLOW_TYPES = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "glusterfs", "lustre", "virtiofs", "autofs"}
-)
-"""File systems that a server far away can hang; with those whose type begins with ``fuse`` they are not entered."""
 
 
 def open_mount_point(pid: int, mount: MountPoint) -> int:
@@ -46,11 +42,6 @@ def open_mount_point(pid: int, mount: MountPoint) -> int:
         os.close(handle)
         raise OSError("covered by another mount")
     return handle
-
-
-def may_hang(mount: MountPoint) -> bool:
-    """Return whether reading it may block for ever on somebody else's answer."""
-    return mount.type in SLOW_TYPES or mount.type.startswith("fuse")
 
 
 def is_system_path(source: str, engine_root: str = "") -> bool:

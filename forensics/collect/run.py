@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from forensics.collect.context import (
     failed,
     not_applicable,
 )
+from forensics.collect.resume import ACTIVITY, COLLECTION, find_finished, find_incomplete, find_mended, find_settled
 from forensics.collect.table import COLLECTORS
 from forensics.collect.walk import explain
 from forensics.errors import ContainerNotFoundError, EngineError, UsageError
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from forensics.collect.yara_look import FirstLook
     from forensics.engine.base import Container, EngineInfo
     from forensics.evidence.case import Case
-
-_COLLECTION = "collect"
-_DEFAULT_PLAN = tuple(collector.name for collector in COLLECTORS if not collector.optional)
-_ACTIVITY = f"{_COLLECTION}."
-"""Begins the name of each collector's activity in the custody log."""
 
 
 def plan(options: CollectOptions) -> tuple[Collector, ...]:
@@ -74,7 +70,9 @@ def collect(  # noqa: PLR0913 - what is given by name may be left out
     """
     options = options or CollectOptions()
     finished = find_finished(case)
-    chosen = tuple(one for one in plan(options) if not (options.resume and one.name in finished))
+    incomplete = find_incomplete(case) if options.resume else {}
+    left_out = finished - incomplete.keys() if options.resume else frozenset()
+    chosen = tuple(one for one in plan(options) if one.name not in left_out)
     context = CollectContext(
         case=case,
         engine=engine,
@@ -85,11 +83,11 @@ def collect(  # noqa: PLR0913 - what is given by name may be left out
         first_look=_open_first_look(chosen),
     )
     lines: list[LedgerLine] = []
-    ledger = _Ledger(case, progress or Silence(), lines)
+    ledger = _Ledger(case, progress or Silence(), lines, incomplete)
     names = [collector.name for collector in chosen]
-    settled = _find_settled(case, finished.union(names))
+    settled = find_settled(case, finished.union(names))
     try:
-        with case.activity("acquire", _COLLECTION, "collection in order of volatility", plan=names, finishes=settled):
+        with case.activity("acquire", COLLECTION, "collection in order of volatility", plan=names, finishes=settled):
             _run_all(context, chosen, ledger)
     finally:
         if context.first_look:
@@ -113,8 +111,10 @@ def _open_first_look(chosen: tuple[Collector, ...]) -> FirstLook | None:
 class _Ledger:
     """Writes each line to the case at once, then tells it."""
 
-    def __init__(self, case: Case, progress: Progress, lines: list[LedgerLine]) -> None:
-        self._case, self.progress, self._lines = case, progress, lines
+    def __init__(
+        self, case: Case, progress: Progress, lines: list[LedgerLine], before: Mapping[str, tuple[LedgerLine, ...]]
+    ) -> None:
+        self._case, self.progress, self._lines, self.before = case, progress, lines, before
 
     def note(self, line: LedgerLine) -> None:
         self._case.note(line)
@@ -146,35 +146,18 @@ def _note_missed(missed: tuple[Collector, ...], ledger: _Ledger, why: str) -> No
 
 def _without_run(line: LedgerLine) -> LedgerLine:
     """Return the line of a whole collector that did not run to its end: any later run of it overtakes this line."""
-    return replace(line, activity=f"{_ACTIVITY}{line.artefact}")
+    return replace(line, activity=f"{ACTIVITY}{line.artefact}")
 
 
 def _run(context: CollectContext, collector: Collector, ledger: _Ledger) -> None:
     ledger.progress.start(collector.name)
-    with context.case.activity("acquire", f"{_ACTIVITY}{collector.name}", collector.summary) as activity:
+    with context.case.activity("acquire", f"{ACTIVITY}{collector.name}", collector.summary) as activity:
+        told = []
         for line in _timed(_attempt(context, collector)):
-            ledger.note(replace(line if line.disturbed else _disturb(line, collector), activity=activity))
-
-
-def find_finished(case: Case) -> frozenset[str]:
-    """Return the collectors whose end stands in the custody log; one that was interrupted or killed is not among them.
-
-    Raises:
-        CaseError: the custody log cannot be read.
-    """
-    ended = [str((entry.details or {}).get("activity") or "") for entry in case.custody() if entry.result == "ok"]
-    return frozenset(name.removeprefix(_ACTIVITY).partition("#")[0] for name in ended if name.startswith(_ACTIVITY))
-
-
-def _find_settled(case: Case, done: frozenset[str]) -> list[str]:
-    """Return the interrupted acts of earlier collections of which nothing is left when *done* are collected."""
-    settled = []
-    for activity, details in case.open_activities().items():
-        name = activity.partition("#")[0]
-        planned = details.get("plan", _DEFAULT_PLAN) if name == _COLLECTION else [name.removeprefix(_ACTIVITY)]
-        if name.startswith(_COLLECTION) and done.issuperset(planned):
-            settled.append(activity)
-    return settled
+            told.append(replace(line if line.disturbed else _disturb(line, collector), activity=activity))
+            ledger.note(told[-1])
+        for line in find_mended(ledger.before.get(collector.name, ()), told):
+            ledger.note(replace(line, activity=activity))
 
 
 def _disturb(line: LedgerLine, collector: Collector) -> LedgerLine:

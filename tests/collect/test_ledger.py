@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forensics.engine.base import Container
+from forensics.collect.resume import find_mended
+from forensics.engine.base import Container, Mount
 from forensics.engine.docker import connect
 from forensics.evidence.case import Case
 from forensics.evidence.ledger import settle
@@ -141,3 +142,26 @@ def test_a_time_limit_from_outside_leaves_a_line_for_everything(
     reasons = {line.artefact: line.reason for line in Case.open(root, read_only=True).ledger()}
     why = "interrupted before it was collected: it took longer than 1 seconds"
     assert reasons == {"mounts": why, "tmpfs": why}
+
+
+@pytest.mark.docker
+def test_a_resumed_run_tries_again_what_had_failed(make_container: Make, run_collection: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "big").write_bytes(bytes(5000))
+    container = make_container("sleep", "1000", mounts=(Mount("bind", str(tmp_path / "data"), "/data"),))
+    root, only = tmp_path / "case", {"clock", "volumes"}
+    first = run_collection(container, root=root, only=only, budget_bytes=100)
+    assert first.line("bind /data, parts").outcome is FAILED
+    again = run_collection(container, root=root, only=only, resume=True)
+    assert "clock" not in again.outcomes()
+    assert set(again.tar("volume", "/data")) == {"big"}
+    mended = next(line for line in again.case.ledger() if line.artefact == "bind /data, parts")
+    assert (mended.outcome, mended.reason) == (LEFT_OUT, "collected again, and nothing is missing of bind /data")
+    assert not [line for line in again.case.ledger() if line.outcome is FAILED]
+    assert run_collection(container, root=root, only=only, resume=True).lines == ()
+
+
+def test_only_parts_of_a_whole_can_be_mended() -> None:
+    before = [line("deleted-file /x of pid 7", FAILED), line("tmpfs /a, parts", FAILED), line("bind /b, parts", FAILED)]
+    told = [line("tmpfs /a"), line("bind /b"), line("bind /b, parts", FAILED)]
+    assert [mended.artefact for mended in find_mended(before, told)] == ["tmpfs /a, parts"]

@@ -236,3 +236,42 @@ def test_more_pieces_than_a_map_may_have_count_as_whole(tmp_path: Path, monkeypa
         file = archive.extractfile("comb")
         assert file is not None
         assert file.read() == (tmp_path / "comb").read_bytes()
+
+
+def test_a_large_file_has_its_digest_and_one_over_the_budget_is_named(tmp_path: Path) -> None:
+    import hashlib
+    import json
+
+    from forensics.collect.file_listing import FileListing
+
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(70 << 20)
+    with (tmp_path / "endless").open("wb") as file:
+        file.truncate(1 << 42)
+    root = open_directory(tmp_path)
+    listing = FileListing("x", lambda report: walk(root, report), Budget(1 << 30))
+    entries = {entry["path"]: entry for entry in json.loads(b"".join(listing.stream()))["entries"]}
+    os.close(root)
+    assert entries["large"]["sha256"] == hashlib.sha256(bytes(70 << 20)).hexdigest()
+    assert entries["endless"]["sha256"] is None
+    assert listing.omissions == [{"path": "endless", "reason": "no digest: over the budget", "size": 1 << 42}]
+
+
+def test_a_growing_file_has_the_digest_of_what_was_looked_at(tmp_path: Path) -> None:
+    import hashlib
+    import json
+
+    from forensics.collect.file_listing import FileListing
+
+    (tmp_path / "log").write_bytes(b"before")
+    root = open_directory(tmp_path)
+
+    def grow(report: object) -> object:
+        for node in walk(root, report):  # type: ignore[arg-type]  # the callback of the listing
+            with (tmp_path / "log").open("ab") as file:
+                file.write(b" and after")
+            yield node
+
+    entries = json.loads(b"".join(FileListing("x", grow, Budget(1 << 20)).stream()))["entries"]  # type: ignore[arg-type]  # as above
+    os.close(root)
+    assert entries[1]["sha256"] == hashlib.sha256(b"before").hexdigest() or entries[1]["size"] > len(b"before")
