@@ -9,7 +9,7 @@ from pathlib import Path
 
 from forensics.errors import StorageError
 from forensics.evidence.ssh import NAMESPACE
-from forensics.evidence.tools import run_tool
+from forensics.evidence.tools import run_tool, shorten
 from forensics.folders import state_dir
 
 INSTALLATION = "installation key, made on first use"
@@ -45,7 +45,7 @@ def find_key(configured: Path | None) -> SigningKey:
         comment = f"ir installation key of {os.uname().nodename}"
         code, said = run_tool(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)])
         if code:
-            raise StorageError(f"no signing key could be made: {said.strip()}", hint="give one with --key")
+            raise StorageError(f"no signing key could be made: {shorten(said)}", hint="give one with --key")
     return _describe(path, INSTALLATION, created=created)
 
 

@@ -5,12 +5,14 @@ Keys may be files, live in ssh-agent (give the public half), or on a FIDO token 
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from pathlib import Path
 
 from forensics.errors import StorageError
-from forensics.evidence.tools import run_tool
+from forensics.evidence.tools import run_tool, shorten
+from forensics.text import show
 
 NAMESPACE = "ir-custody"
 _SIGN_SECONDS = 300
@@ -50,6 +52,7 @@ def sign(message: bytes, key: Path) -> bytes:
         code, said = run_tool(arguments, timeout=_SIGN_SECONDS)
         if code:
             raise StorageError(
-                f"the key {key} does not sign: {said.strip()}", hint="is it in ssh-agent, or its token plugged in?"
+                f"the key {show(os.fsencode(key))} does not sign: {shorten(said)}",
+                hint="is it in ssh-agent, or its token plugged in and touched?",
             )
         return path.with_name("message.sig").read_bytes()

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from forensics.errors import IrError, StorageError, UsageError
-from forensics.evidence.tools import run_tool
+from forensics.evidence.tools import run_tool, shorten
 from forensics.text import show
 
 _NONCE = re.compile(r"^Nonce: (0x[0-9A-F]+)$", re.MULTILINE)
@@ -61,7 +61,7 @@ def make_query(signature: Path) -> bytes:
         arguments = ["-data", str(signature), "-sha256", "-cert", "-out", str(query)]
         code, said = run_tool(["openssl", "ts", "-query", *arguments])
         if code:
-            raise StorageError(f"no timestamp request could be made: {said.strip()}")
+            raise StorageError(f"no timestamp request could be made: {shorten(said)}")
         return query.read_bytes()
 
 

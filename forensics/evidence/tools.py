@@ -8,8 +8,15 @@ import subprocess
 from pathlib import Path
 
 from forensics.errors import StorageError
+from forensics.text import show
 
 _TIMEOUT_SECONDS = 60
+
+
+def shorten(said: str) -> str:
+    """Return what a helper that failed said, as the end of a sentence: the last line, without the file it is about."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return show(lines[-1].rpartition(" failed: ")[2]) if lines else "it said nothing"
 
 
 def run_tool(arguments: list[str], *, stdin: Path | None = None, timeout: int = _TIMEOUT_SECONDS) -> tuple[int, str]:
