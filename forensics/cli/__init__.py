@@ -24,11 +24,13 @@ COMMANDS = {
     "scan": ("forensics.cli.scan", "YARA over an image or a case."),
     "analyze": ("forensics.cli.analyze", "Rebuild findings from evidence alone."),
     "report": ("forensics.cli.report", "Render the evidence report."),
+    "query": ("forensics.cli.query", "Ask a case in SQL."),
     "seal": ("forensics.cli.seal", "Close a case and sign what it is."),
     "verify": ("forensics.cli.verify", "Check that a case is what was recorded."),
     "custody": ("forensics.cli.custody", "The custody log, hand-overs, a case as one file."),
     "run": ("forensics.cli.run", "Run a playbook on a container."),
     "playbook": ("forensics.cli.playbook", "List, show and run playbooks."),
+    "approve": ("forensics.cli.approve", "Approve a step that a run waits with."),
     "drill": ("forensics.cli.drill", "Rehearse on test containers, scored."),
 }
 """Every command: its module (which holds `command`) and its one line in `ir --help`."""
