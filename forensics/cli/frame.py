@@ -125,8 +125,13 @@ def _show_interruption(error: BaseException, arguments: list[str]) -> int:
     case = _find_case(error) or _find_case(error.__cause__)
     if not case:
         return _show_error("interrupted; what was recorded up to here is whole", "", INTERRUPTED, arguments)
-    undo = f"'ir release {case}' undoes a containment, 'ir collect CONTAINER --case {case} --resume' goes on"
+    go_on = f"ir playbook resume {case}" if _is_run(arguments) else f"ir collect CONTAINER --case {case} --resume"
+    undo = f"'ir release {case}' undoes a containment, '{go_on}' goes on"
     return _show_error(f"interrupted; the case {case} is whole up to here", undo, INTERRUPTED, arguments)
+
+
+def _is_run(arguments: list[str]) -> bool:
+    return arguments[:1] == ["run"] or arguments[:2] in (["playbook", "run"], ["playbook", "resume"])
 
 
 def _find_case(error: BaseException | None) -> str:

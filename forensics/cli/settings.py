@@ -23,6 +23,7 @@ class Settings:
     engine: str = ""
     signing_key: str = ""
     tsa: str = ""
+    approvers: str = ""
 
     @property
     def cases_dir(self) -> Path:

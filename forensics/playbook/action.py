@@ -32,7 +32,8 @@ class Action:
     """One thing a step can do.
 
     ``target`` names the function as ``module:function``; it is imported when the step runs. ``effects`` is the worst it
-    does to the suspect. ``volatility`` is the place in the order of RFC 3227 section 2.1 (0 goes first). ``reads`` and
+    does to the suspect. ``volatility`` is the place in the order of RFC 3227 section 2.1 (0 goes first); an action that
+    ``spans`` has many. ``reads`` and
     ``writes`` name what two actions can get into each other's way over; ``alone`` lets nothing run beside it.
     ``loses`` names the kinds of evidence that are gone afterwards.
     ``declares`` makes a step say itself what its effects are. ``settled_by`` is the custody action that stands in the
@@ -50,6 +51,7 @@ class Action:
     writes: frozenset[str] = frozenset()
     alone: bool = False
     loses: tuple[str, ...] = ()
+    spans: bool = False
     declares: bool = False
     settled_by: str = ""
 

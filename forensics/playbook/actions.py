@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from forensics.playbook.action import Action, Parameter
 from forensics.playbook.collect_actions import COLLECT_ACTIONS
+from forensics.report.formats import FORMATS
 
 __all__ = ["ACTIONS", "Action", "Parameter"]
 
@@ -82,7 +83,7 @@ _DERIVE = (
                 "string",
                 "which report",
                 default="html",
-                choices=("html", "json", "timesketch", "bodyfile", "csv", "sarif", "stix", "case"),
+                choices=tuple(FORMATS),
             ),
             Parameter("lang", "string", "language of the report", default="en"),
             Parameter("output", "string", "write it to this file instead of the case's report folder", default=""),

@@ -68,6 +68,7 @@ COLLECT_ACTIONS = (
         ALL_PRODUCE,
         0,
         writes=_EVIDENCE,
+        spans=True,
     ),
     *_SINGLE,
     Action(
@@ -84,6 +85,7 @@ COLLECT_ACTIONS = (
         ALL_PRODUCE,
         0,
         writes=_EVIDENCE,
+        spans=True,
     ),
 )
 

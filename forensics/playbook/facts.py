@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from forensics.model import Analysis
+from forensics.model import Analysis, StepResult
 from forensics.playbook.context import RunContext, fill_inputs
 from forensics.playbook.plan import Playbook
 from forensics.playbook.steps import read_last_analysis
@@ -50,3 +51,10 @@ def _find_analysis(context: RunContext) -> Analysis | None:
     analysts = {step.id for step in steps if step.call.uses == "analyze.findings"}
     done = any(context.results[name].value for name in analysts & set(context.results))
     return read_last_analysis(context) if done else None
+
+
+def find_verdict(playbook: Playbook, results: Iterable[StepResult]) -> str:
+    """Return the verdict that the last analysis of a run answered; empty where there was none."""
+    analysts = {step.id for step in playbook.steps + playbook.finally_steps if step.call.uses == "analyze.findings"}
+    verdicts = [str(result.value.get("verdict") or "") for result in results if result.step in analysts]
+    return verdicts[-1] if verdicts else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.model import JsonObject, StepOutcome, StepResult
@@ -60,7 +61,7 @@ class Journal:
             "run": self.run_id,
             "playbook": self._playbook.id,
             "playbook_sha256": self._playbook.digest,
-            "source": self._playbook.source,
+            "source": str(Path(self._playbook.source).absolute()),
             **details,
             "steps": [step.id for step in self._playbook.steps + self._playbook.finally_steps],
         }

@@ -47,7 +47,7 @@ def _must_wait(above: Step, step: Step, actions: dict[str, Action]) -> bool:
     if _is_alone(above, first) or _is_alone(step, second) or (step.when and _LOOKS_BACK.search(step.when)):
         return True
     if first.is_collector() and second.is_collector():
-        return first.volatility != second.volatility
+        return first.spans or second.spans or first.volatility != second.volatility
     return bool(first.writes & (second.reads | second.writes) or first.reads & second.writes)
 
 

@@ -6,7 +6,6 @@ import inspect
 from forensics.collect import COLLECTORS
 from forensics.playbook.actions import ACTIONS
 from forensics.playbook.collect_actions import COLLECTED
-from forensics.report.formats import FORMATS
 
 
 def test_every_action_has_its_function() -> None:
@@ -23,9 +22,3 @@ def test_every_collector_is_an_action_in_the_order_of_the_collectors() -> None:
     assert ranks == sorted(ranks)
     live = {collector.name for collector in COLLECTORS if collector.rank < 60}
     assert len({COLLECTED[name].volatility for name in live}) == len(live)
-
-
-def test_every_report_format_is_a_choice() -> None:
-    parameter = ACTIONS["report.render"].find_parameter("format")
-    assert parameter is not None
-    assert parameter.choices == tuple(FORMATS)

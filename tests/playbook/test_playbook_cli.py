@@ -34,7 +34,7 @@ def test_list_show_and_lint() -> None:
     assert json.loads(ir("playbook", "show", "default", "--json").stdout)["id"] == "default"
     linted = ir("playbook", "lint")
     assert (linted.returncode, linted.stdout) == (0, "11 checked, nothing wrong\n")
-    assert json.loads(ir("playbook", "schema").stdout)["title"] == "PlaybookModel"
+    assert json.loads(ir("playbook", "schema").stdout)["title"] == "Playbook"
     assert "contain.isolate" in ir("playbook", "actions").stdout
 
 
