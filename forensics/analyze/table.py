@@ -22,6 +22,8 @@ from forensics.analyze.system_files import analyze_privileges, analyze_system_fi
 from forensics.analyze.traces import analyze_histories, analyze_names, analyze_times
 from forensics.analyze.typed import analyze_events, analyze_histories_text, analyze_logs, analyze_scripts
 from forensics.analyze.verification import analyze_packages
+from forensics.analyze.view_files import analyze_file_views
+from forensics.analyze.view_mounts import analyze_mounts
 from forensics.analyze.views import analyze_views
 from forensics.analyze.web_roots import analyze_web_roots
 from forensics.model import Finding
@@ -45,6 +47,8 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("commands", analyze_commands, "processes"),
     Analyzer("network", analyze_network, "sockets"),
     Analyzer("views", analyze_views, "processes"),
+    Analyzer("views of mounts", analyze_mounts, "mounts"),
+    Analyzer("views of files", analyze_file_views, "changed-files"),
     Analyzer("yara", analyze_matches, FILES),
     Analyzer("file types", analyze_file_types, FILES),
     Analyzer("system files", analyze_system_files, FILES),

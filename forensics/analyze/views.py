@@ -48,6 +48,10 @@ def analyze_views(view: CaseView) -> Iterator[Finding]:
             yield HIDDEN.found(
                 f"{_describe(pid, by_pid)}: not in the container's control group", [EvidenceRef(item.id, pid=pid)]
             )
+    if namespace and not cgroup and not shared:
+        shown = "; ".join(_describe(pid, by_pid) for pid in sorted(namespace)[:5])
+        references = [EvidenceRef(item.id, pid=pid) for pid in sorted(namespace)]
+        yield HIDDEN.found(f"{shown}: none is in the container's control group", references)
     top = _top_pids(view)
     missing = (
         sorted(pid for pid in (cgroup or namespace) - top if pid in by_pid)

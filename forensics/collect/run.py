@@ -77,7 +77,7 @@ def collect(  # noqa: PLR0913 - what is given by name may be left out
         case=case,
         engine=engine,
         container=container,
-        info=info or engine.info(),
+        info=info or engine.info(container),
         options=options,
         started_at=format_utc(time.time_ns()),
         first_look=_open_first_look(chosen),

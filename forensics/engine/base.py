@@ -165,8 +165,8 @@ class Engine(Protocol):
     def url(self) -> str:
         """The address that answers."""
 
-    def info(self) -> EngineInfo:
-        """Return what engine this is."""
+    def info(self, witness: Container | None = None) -> EngineInfo:
+        """Return what engine this is; *witness* is one of its containers, if one is known already."""
 
     def list_containers(self, *, all: bool = False) -> tuple[Container, ...]:  # noqa: A002 - the engine's word
         """Return the running containers, or all of them."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from forensics.engine.base import Container
+from forensics.engine.procfs import namespace_inode
 
 _ASKED_AT_MOST = 8
 """More than one, because a container can end between two looks."""
@@ -28,20 +29,16 @@ def is_local(engine: _Lister, witness: Container | None = None) -> bool:
     """Return whether /proc of this host shows the engine's containers; *witness* is one of them, looked at first.
 
     A unix socket alone proves nothing (it may be forwarded from afar). One running container whose pid here lies in
-    a cgroup of its id proves it; without any, the process behind the socket has to be an engine.
+    a cgroup of its id proves it. Where none does (a process can leave its cgroup), the process behind the socket has
+    to be an engine that counts processes as we do.
     """
     if not engine.url.startswith("unix://"):
         return False
     if witness is not None and witness.is_running and is_local_container(witness):
         return True
-    verdict = None
     for container in itertools.islice(engine.iterate_containers(), _ASKED_AT_MOST):
-        if container.is_running:
-            verdict = is_local_container(container)
-        if verdict:
+        if container.is_running and is_local_container(container):
             return True
-    if verdict is not None:
-        return False
     return _peer_is_engine("/" + engine.url.removeprefix("unix://").lstrip("/"))
 
 
@@ -63,6 +60,7 @@ def _peer_is_engine(path: str) -> bool:
             probe.connect(path)
             pid = _PEER.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
         with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - /proc
-            return pid != os.getpid() and file.read().strip() in _ENGINES
+            is_engine = pid != os.getpid() and file.read().strip() in _ENGINES
+        return is_engine and namespace_inode(pid, "pid") == namespace_inode("self", "pid")
     except OSError:
         return False

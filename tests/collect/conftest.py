@@ -136,7 +136,7 @@ def collect_into(engine: DockerEngine, container: Container, root: Path, **optio
     """Collect once; the case is open for reading afterwards."""
     container = engine.find_container(container.id)
     progress = options.pop("progress", None)
-    with open_case_for(container, root, engine.info(), engine.url, Actor("tester")) as case:
+    with open_case_for(container, root, engine.info(container), engine.url, Actor("tester")) as case:
         lines = collect(case, engine, container, make_options(**options), progress)
     return Collected(Case.open(root, read_only=True), lines)
 
