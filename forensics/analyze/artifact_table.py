@@ -1,12 +1,10 @@
-"""All artifacts of a case: in memory while they are few, in a private temporary SQLite file when they are many.
+"""All artifacts of a case: in memory while they are few, in a temporary file without a name when they are many.
 
 What is walked out of the file is decoded only as far as somebody asks: most analyzers look at a path and go on.
-The file is anonymous: it is gone when the process is.
 """
 
 from __future__ import annotations
 
-import marshal
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,19 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 from forensics.analyze.artifact import Artifact, Origin, Stage
-from forensics.analyze.bulk import KEPT
+from forensics.analyze.bulk import KEPT, Spool
 from forensics.analyze.content import ContentFacts, Kind
-from forensics.archive.index import Row, make_key, open_temporary, pack, unpack
+from forensics.archive.index import make_key, make_row, open_temporary, pack, unpack
 from forensics.model import FileEntry
 
 _ORIGINS, _STAGES, _KINDS = tuple(Origin), tuple(Stage), tuple(Kind)
-_BATCH = 5_000
-_SCHEMA = """CREATE TABLE artifacts (
-    number INTEGER PRIMARY KEY, item TEXT, path BLOB, origin INT, stage INT, kind INT, packaged INT, configured INT,
-    telling INT, rest BLOB)"""
-_INSERT = "INSERT INTO artifacts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SELECT = "SELECT item, path, origin, stage, kind, packaged, rest FROM artifacts"
+_JUDGED = frozenset({Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED})
 _SET = object.__setattr__
+_PATH, _ORIGIN, _STAGE, _KIND, _MARKS, _ITEM, _ENTRY, _BEFORE, _LAYER, _PID, _FACTS = range(11)
+_PACKAGED, _CONFIGURED, _TELLING, _CANDIDATE = 1, 2, 4, 8
 
 
 class ArtifactTable:
@@ -38,19 +33,26 @@ class ArtifactTable:
         """Start empty. *is_configured* tells paths whose text is judged; *texts* holds retained contents by SHA-256."""
         self._is_configured = is_configured
         self._texts: Mapping[str, bytes] = {} if texts is None else texts
-        self._full = kept
+        self._kept = kept
         self._artifacts: list[Artifact] = []
         self._by_path: dict[bytes, list[Artifact]] = {}
-        self._database: sqlite3.Connection | None = None
-        self._stored = 0
-        self._packed: tuple[ContentFacts | None, bytes | None] = (None, None)
+        self._spool: Spool | None = None
+        self._index: sqlite3.Connection | None = None
+        self._facts: tuple[ContentFacts | None, bytes | None] = (None, None)
+        self.judge_base = False
+        """Whether files of the base are candidates too."""
 
     def add(self, artifact: Artifact) -> None:
         """Add one."""
+        if self._spool is not None:
+            self._spool.append(self._encode(artifact))
+            return
         self._artifacts.append(artifact)
-        if len(self._artifacts) >= self._full:
-            self._full = _BATCH
-            self._flush()
+        if len(self._artifacts) > self._kept:
+            self._spool = Spool()
+            for kept in self._artifacts:
+                self._spool.append(self._encode(kept))
+            self._artifacts = []
 
     def extend(self, artifacts: Iterable[Artifact]) -> None:
         """Add several."""
@@ -58,65 +60,81 @@ class ArtifactTable:
             self.add(artifact)
 
     def __len__(self) -> int:
-        return self._stored + len(self._artifacts)
+        return len(self._artifacts) if self._spool is None else len(self._spool)
 
     def __iter__(self) -> Iterator[Artifact]:
-        return self._select("ORDER BY number") if self._database else iter(self._artifacts)
+        return iter(self._artifacts) if self._spool is None else self._select(0)
+
+    def candidates(self) -> Iterator[Artifact]:
+        """Yield the files to judge: see :attr:`forensics.analyze.files.FileView.candidates`."""
+        return self._filter(_CANDIDATE)
 
     def configured(self) -> Iterator[Artifact]:
-        """Yield those at paths whose text is judged."""
-        if self._database:
-            return self._select("WHERE configured ORDER BY number")
-        return (artifact for artifact in self._artifacts if self._is_configured(artifact.path))
+        """Yield the candidates at paths whose text is judged."""
+        return self._filter(_CANDIDATE | _CONFIGURED)
 
     def telling(self) -> Iterator[Artifact]:
         """Yield those whose content matched a rule, could not be examined, or holds behaviours or indicators."""
-        if self._database:
-            return self._select("WHERE telling ORDER BY number")
-        return (artifact for artifact in self._artifacts if _is_telling(artifact.facts))
+        return self._filter(_TELLING)
+
+    def telling_candidates(self) -> Iterator[Artifact]:
+        """Yield the candidates among them."""
+        return self._filter(_TELLING | _CANDIDATE)
 
     def find(self, path: bytes) -> Iterator[Artifact]:
         """Yield those at *path*."""
-        if self._database:
-            self._flush()
-            self._database.execute("CREATE INDEX IF NOT EXISTS by_path ON artifacts (path)")
-            return self._select("WHERE path = ? ORDER BY number", path)
+        if self._spool is not None:
+            return self._find(path, self._spool)
         if not self._by_path:
             for artifact in self._artifacts:
                 self._by_path.setdefault(artifact.path, []).append(artifact)
         return iter(self._by_path.get(path, ()))
 
-    def _flush(self) -> None:
-        if self._database is None:
-            self._database = open_temporary()
-            self._database.execute(_SCHEMA)
-        self._database.execute("BEGIN")
-        self._database.executemany(_INSERT, map(self._encode, self._artifacts))
-        self._database.execute("COMMIT")
-        self._stored += len(self._artifacts)
-        self._artifacts.clear()
+    def _find(self, path: bytes, spool: Spool) -> Iterator[Artifact]:
+        if self._index is None:
+            self._index = open_temporary()
+            self._index.execute("CREATE TABLE places (path BLOB, batch INT)")
+            self._index.execute("BEGIN")
+            rows = ((row[_PATH], spool.batch_of(number)) for number, row in enumerate(spool))
+            self._index.executemany("INSERT INTO places VALUES (?, ?)", rows)
+            self._index.execute("COMMIT")
+            self._index.execute("CREATE INDEX by_path ON places (path)")
+        query = "SELECT DISTINCT batch FROM places WHERE path = ? ORDER BY batch"
+        for (batch,) in self._index.execute(query, (path,)).fetchall():
+            rows = (row for row in spool.read_batch(batch) if row[_PATH] == path)
+            yield from self._decode(rows)
+
+    def _filter(self, marks: int) -> Iterator[Artifact]:
+        if self._spool is not None:
+            return self._select(marks)
+        return (artifact for artifact in self._artifacts if self._mark(artifact) & marks == marks)
+
+    def _mark(self, artifact: Artifact) -> int:
+        judged = artifact.stage is not Stage.BASE or self.judge_base
+        return (
+            (artifact.is_packaged and _PACKAGED)
+            | (_CONFIGURED if self._is_configured(artifact.path) else 0)
+            | (_TELLING if _is_telling(artifact.facts) else 0)
+            | (_CANDIDATE if judged and not artifact.is_packaged and artifact.origin in _JUDGED else 0)
+        )
 
     def _encode(self, artifact: Artifact) -> tuple[Any, ...]:
-        facts, entry, before = artifact.facts, artifact.entry, artifact.before
-        if facts is not self._packed[0]:
-            self._packed = (facts, pickle.dumps(facts, pickle.HIGHEST_PROTOCOL) if facts else None)
-        rest = marshal.dumps(
-            (entry.layer, pack(entry), _pack_before(before), artifact.layer,
-             artifact.pid, self._packed[1])
-        )  # fmt: skip
+        facts = artifact.facts
+        if facts is not self._facts[0]:
+            self._facts = (facts, pickle.dumps(facts, pickle.HIGHEST_PROTOCOL) if facts else None)
         return (
-            artifact.item, artifact.path, _ORIGINS.index(artifact.origin), _STAGES.index(artifact.stage),
-            _KINDS.index(artifact.kind), artifact.is_packaged, self._is_configured(artifact.path),
-            _is_telling(facts), rest,
+            artifact.path, _ORIGINS.index(artifact.origin), _STAGES.index(artifact.stage),
+            _KINDS.index(artifact.kind), self._mark(artifact), artifact.item,
+            (artifact.entry.layer, pack(artifact.entry)), _pack_before(artifact.before), artifact.layer, artifact.pid,
+            self._facts[1],
         )  # fmt: skip
 
-    def _select(self, condition: str, *values: object) -> Iterator[Artifact]:
-        if self._artifacts:
-            self._flush()
-        if self._database is None:
-            return
+    def _select(self, marks: int) -> Iterator[Artifact]:
+        return self._decode(row for row in self._spool or () if row[_MARKS] & marks == marks)
+
+    def _decode(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Artifact]:
         texts, new = self._texts, object.__new__
-        for row in self._database.execute(f"{_SELECT} {condition}", values):
+        for row in rows:
             artifact = new(_Stored)
             _SET(artifact, "row", row)
             _SET(artifact, "texts", texts)
@@ -140,71 +158,71 @@ def _load_facts(packed: bytes) -> ContentFacts:
 class _Stored(Artifact):
     """An artifact that is decoded when it is asked."""
 
-    __slots__ = ("decoded", "row", "texts")
-    row: tuple[str, bytes, int, int, int, int, bytes]
+    __slots__ = ("row", "texts", "unpacked")
+    row: tuple[Any, ...]
     texts: Mapping[str, bytes]
-    decoded: tuple[Any, ...]
-
-    @property
-    def _rest(self) -> tuple[Any, ...]:
-        try:
-            return self.decoded
-        except AttributeError:
-            rest: tuple[Any, ...] = marshal.loads(self.row[6])  # noqa: S302 - as above
-            _SET(self, "decoded", rest)
-            return rest
+    unpacked: FileEntry
 
     @property
     def path(self) -> bytes:
-        return self.row[1]
+        path: bytes = self.row[_PATH]
+        return path
 
     @property
     def kind(self) -> Kind:
-        return _KINDS[self.row[4]]
+        kind: int = self.row[_KIND]
+        return _KINDS[kind]
 
     @property
     def item(self) -> str:
-        return self.row[0]
+        return str(self.row[_ITEM])
 
     @property
     def origin(self) -> Origin:
-        return _ORIGINS[self.row[2]]
+        origin: int = self.row[_ORIGIN]
+        return _ORIGINS[origin]
 
     @property
     def stage(self) -> Stage:
-        return _STAGES[self.row[3]]
+        stage: int = self.row[_STAGE]
+        return _STAGES[stage]
 
     @property
     def is_runtime(self) -> bool:
-        return _STAGES[self.row[3]] is Stage.RUNTIME
+        return self.stage is Stage.RUNTIME
 
     @property
     def is_packaged(self) -> bool:
-        return bool(self.row[5])
+        return bool(self.row[_MARKS] & _PACKAGED)
 
     @property
     def entry(self) -> FileEntry:
-        rest = self._rest
-        return unpack(Row(make_key(self.row[1]), 0, 0, rest[0], rest[1]))
+        try:
+            return self.unpacked
+        except AttributeError:
+            layer, packed = self.row[_ENTRY]
+            entry = unpack(make_row(make_key(self.row[_PATH]), 0, 0, layer, packed))
+            _SET(self, "unpacked", entry)
+            return entry
 
     @property
     def before(self) -> FileEntry | None:
-        before = self._rest[2]
-        return unpack(Row(make_key(before[0]), 0, 0, before[1], before[2])) if before else None
+        before = self.row[_BEFORE]
+        return unpack(make_row(make_key(before[0]), 0, 0, before[1], before[2])) if before else None
 
     @property
     def layer(self) -> str | None:
-        layer: str | None = self._rest[3]
+        layer: str | None = self.row[_LAYER]
         return layer
 
     @property
     def pid(self) -> int | None:
-        pid: int | None = self._rest[4]
+        pid: int | None = self.row[_PID]
         return pid
 
     @property
     def facts(self) -> ContentFacts | None:
-        packed = self._rest[5]
+        packed = self.row[_FACTS]
         return _load_facts(packed) if packed else None
 
     @property

@@ -9,7 +9,7 @@ from forensics.analyze.content import ContentFacts
 from forensics.analyze.examine import Examiner
 from forensics.analyze.files import Artifact, Baseline, FileView, Origin, Stage, brings_content
 from forensics.analyze.package_reader import PackageReader
-from forensics.archive.compare import iterate_packed, make_change
+from forensics.archive.compare import iterate_changes, make_change
 from forensics.archive.tree import Tree
 from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
@@ -38,7 +38,7 @@ def collect_artifacts(view: FileView, trees: Trees, examiner: Examiner) -> Itera
         if artifact := make.of_change(change, stage):
             yield artifact
     if trees.first is not None and trees.before is not None:
-        for change in iterate_packed(trees.first, trees.before):
+        for change in iterate_changes(trees.first, trees.before):
             if not _is_brought_later(view, change) and (artifact := make.of_change(change, Stage.BUILD)):
                 yield artifact
     yield from _find_telling(view, trees, make)

@@ -103,7 +103,7 @@ class Configured:
 
 def read_configured(files: FileView, *areas: Area) -> Iterator[Configured]:
     """Yield the configuration files of *areas* that are to be judged, packages' own left out."""
-    for artifact in files.configured:
+    for artifact in files.artifacts.configured():
         area = area_of(artifact.path)
         if area not in areas or artifact.origin is Origin.RECOVERED:
             continue

@@ -16,7 +16,7 @@ from forensics.analyze.artifact_table import ArtifactTable
 from forensics.analyze.content import Kind
 from forensics.analyze.packages import Packages
 from forensics.analyze.places import in_system
-from forensics.archive.compare import make_change
+from forensics.archive.compare import PackedChange, make_change
 from forensics.model import (
     Change,
     ChangeKind,
@@ -31,7 +31,6 @@ from forensics.model import (
 __all__ = ["Artifact", "Baseline", "FileView", "Origin", "Stage", "TreeLike"]
 
 _MOST_LINKS = 40
-_JUDGED_ORIGINS = frozenset({Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED})
 
 
 class Baseline(enum.StrEnum):
@@ -93,24 +92,7 @@ class FileView:
 
         Walk it once a question: of a large case each walk reads them anew.
         """
-        return filter(self._is_candidate, self.artifacts)
-
-    @property
-    def configured(self) -> Iterable[Artifact]:
-        """The candidates at paths whose text configures something."""
-        return filter(self._is_candidate, self.artifacts.configured())
-
-    @property
-    def telling(self) -> Iterable[Artifact]:
-        """The candidates whose content matched a rule, or holds behaviours or indicators."""
-        return filter(self._is_candidate, self.artifacts.telling())
-
-    def _is_candidate(self, artifact: Artifact) -> bool:
-        return (
-            (artifact.stage is not Stage.BASE or self.baseline is Baseline.NONE)
-            and not artifact.is_packaged
-            and artifact.origin in _JUDGED_ORIGINS
-        )
+        return self.artifacts.candidates()
 
     @cached_property
     def changed(self) -> Mapping[bytes, Change]:
@@ -196,6 +178,8 @@ class FileView:
 
 def brings_content(change: Change) -> bool:
     """Whether *change* brought a file with content of its own: then it is an artifact too."""
+    if isinstance(change, PackedChange):
+        return change.is_added_file
     if change.kind is ChangeKind.DELETED or change.after is None or change.after.type is not EntryType.FILE:
         return False
     return change.kind is ChangeKind.ADDED or bool({"content", "type"}.intersection(change.fields))

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from forensics.analyze.artifact_table import ArtifactTable
 from forensics.analyze.build_stage import Trees, collect_artifacts
-from forensics.analyze.bulk import NamedFailures, make_replayable
+from forensics.analyze.bulk import NamedFailures, keep_or_spool
 from forensics.analyze.configuration import is_kept
 from forensics.analyze.examine import Examiner
 from forensics.analyze.extras import read_extras
 from forensics.analyze.files import Baseline, FileView
 from forensics.analyze.package_stage import read_packages
 from forensics.analyze.runtime import object_of, text_of, texts_of
-from forensics.archive.compare import iterate_changes, iterate_packed
+from forensics.archive.compare import decode_change, encode_change, iterate_changes
 from forensics.archive.image import Image, ImageSource, open_image
 from forensics.archive.limits import DAMAGE, Anomaly
 from forensics.archive.tree import Content, merge, read_layers
@@ -46,7 +46,9 @@ class Loading:
     @cached_property
     def artifacts(self) -> ArtifactTable:
         """The table that every artifact goes to."""
-        return ArtifactTable(is_kept, self.examiner.texts)
+        table = ArtifactTable(is_kept, self.examiner.texts)
+        table.judge_base = True
+        return table
 
 
 def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> FileView:
@@ -179,15 +181,14 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
         failures=tuple(reasons),
         reason="",
     )
+    loading.artifacts.judge_base = view.baseline is Baseline.NONE
     loading.artifacts.extend(collect_artifacts(view, trees, examiner))
     return view
 
 
 def _compare(trees: Trees) -> Sequence[Change]:
     before, final = trees.before, trees.final
-    if before is None:
-        return ()
-    return make_replayable(lambda: iterate_changes(before, final), lambda: iterate_packed(before, final))
+    return () if before is None else keep_or_spool(iterate_changes(before, final), encode_change, decode_change)
 
 
 def _failures_of(anomalies: Iterable[Anomaly]) -> Iterable[str]:

@@ -14,9 +14,11 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from forensics.analyze.bulk import keep_or_spool
 from forensics.analyze.rule import ATTACK_VERSION
+from forensics.archive.compare import decode_change, encode_change
 from forensics.errors import CaseError, VerificationError
 from forensics.evidence.files import open_directory
 from forensics.model import (
@@ -29,6 +31,7 @@ from forensics.model import (
     FileEntry,
     Finding,
     Indicator,
+    JsonObject,
     LayerSummary,
     LedgerLine,
     Outcome,
@@ -68,9 +71,9 @@ def write_analysis(case: Case, analysis: Analysis) -> None:
     case.write_analysis(_render(analysis), "what the analysis found, as it was written")
 
 
-def _render(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
+def _render(analysis: Analysis) -> Iterator[tuple[str, bytes | Iterable[bytes]]]:
     for name in _LISTS:
-        yield f"{name}.jsonl", b"".join(_lines(getattr(analysis, name)))
+        yield f"{name}.jsonl", _lines(getattr(analysis, name))
     summary = {
         "schema": SCHEMA,
         "attack": ATTACK_VERSION,
@@ -82,8 +85,42 @@ def _render(analysis: Analysis) -> Iterator[tuple[str, bytes]]:
 
 
 def _lines(values: Iterable[object]) -> Iterator[bytes]:
+    encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
     for value in values:
-        yield json.dumps(to_plain(value), ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+        plain = _change_to_plain(value) if isinstance(value, Change) else to_plain(value)
+        yield encode(plain).encode("ascii") + b"\n"
+
+
+def _change_to_plain(change: Change) -> JsonObject:
+    """Return what :func:`to_plain` gives, for a million changes."""
+    return {
+        "kind": change.kind.value,
+        "path": from_bytes(change.path),
+        "before": _entry_to_plain(change.before),
+        "after": _entry_to_plain(change.after),
+        "fields": list(change.fields),
+    }
+
+
+def _entry_to_plain(entry: FileEntry | None) -> JsonObject | None:
+    if entry is None:
+        return None
+    return {
+        "path": from_bytes(entry.path),
+        "type": entry.type.value,
+        "mode": entry.mode,
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "size_bytes": entry.size_bytes,
+        "mtime_ns": entry.mtime_ns,
+        "layer": entry.layer,
+        "link_target": None if entry.link_target is None else from_bytes(entry.link_target),
+        "device": entry.device,
+        "sha256": entry.sha256,
+        "xattrs": to_plain(entry.xattrs),
+        "atime_ns": entry.atime_ns,
+        "ctime_ns": entry.ctime_ns,
+    }
 
 
 def has_analysis(case: Case) -> bool:
@@ -107,7 +144,7 @@ def read_analysis(case: Case) -> Analysis:
             reasons=tuple(summary["reasons"]),
             warnings=tuple(summary["warnings"]),
             findings=_read(stored, "findings", _finding),
-            changes=_read(stored, "changes", _change),
+            changes=keep_or_spool(_read_changes(stored), encode_change, decode_change),
             recovered=_read(stored, "recovered", _recovered),
             layers=_read(stored, "layers", lambda part: LayerSummary(**part)),
             timeline=_read(stored, "timeline", _event),
@@ -135,14 +172,21 @@ class _Stored:
 
     def read(self, name: str) -> bytes:
         """Return a file as it was recorded; nothing but a regular file is read."""
+        return b"".join(self.read_lines(name))
+
+    def read_lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of a file; raises after the last one where they are not what was recorded."""
         path = f"{_FOLDER}/{name}"
-        content = _read_regular(self._folder, name)
-        if content is None:
+        file = _open_regular(self._folder, name)
+        if file is None:
             raise VerificationError(f"{path} is a link or no file", hint=self._hint)
-        wanted = self._recorded.get(path)
-        if wanted != (hashlib.sha256(content).hexdigest() if self._recorded else None):
+        digest = hashlib.sha256()
+        with file:
+            for line in file:
+                digest.update(line)
+                yield line
+        if self._recorded.get(path) != (digest.hexdigest() if self._recorded else None):
             raise VerificationError(f"{path} is not what was recorded when it was made", hint=self._hint)
-        return content
 
 
 def find_recorded(case: Case) -> dict[str, str]:
@@ -155,13 +199,12 @@ def find_recorded(case: Case) -> dict[str, str]:
     return {}
 
 
-def _read_regular(folder: Path, name: str) -> bytes | None:
-    """Return the content of a regular file, or None for anything else; follows no link and waits for no pipe."""
+def _open_regular(folder: Path, name: str) -> BinaryIO | None:
+    """Open a regular file, or return None for anything else; follows no link and waits for no pipe."""
     directory = open_directory(folder)
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, flags, dir_fd=directory), "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+        file = os.fdopen(os.open(name, flags, dir_fd=directory), "rb")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -170,6 +213,23 @@ def _read_regular(folder: Path, name: str) -> bytes | None:
         raise
     finally:
         os.close(directory)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
+
+
+def _read_changes(stored: _Stored) -> Iterator[Change]:
+    """Yield the changes one by one; one that cannot be parsed is blamed on the file where that is not as recorded."""
+    lines = stored.read_lines("changes.jsonl")
+    for line in lines:
+        try:
+            change = _change(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            for _ in lines:
+                pass
+            raise
+        yield change
 
 
 def _read(stored: _Stored, name: str, parse: Callable[[dict[str, Any]], _Noun]) -> tuple[_Noun, ...]:

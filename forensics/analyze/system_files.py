@@ -187,7 +187,7 @@ def iterate_entries(view: CaseView) -> Iterator[tuple[Artifact, FileEntry, FileE
         if artifact.origin is not Origin.RECOVERED:
             yield artifact, artifact.entry, artifact.before
     for change in view.files.changes:
-        if change.after is None or brings_content(change):
+        if brings_content(change) or change.after is None:
             continue
         if change.kind is ChangeKind.ADDED and view.files.is_packaged_path(change.path):
             continue

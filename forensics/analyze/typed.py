@@ -65,7 +65,7 @@ def analyze_histories_text(view: CaseView) -> Iterator[Finding]:
 def analyze_scripts(view: CaseView) -> Iterator[Finding]:
     """Judge scripts that came after the baseline; one finding for each behaviour, with all scripts that show it."""
     found: dict[str, list[tuple[Artifact, Hit]]] = {}
-    for artifact in view.files.telling:
+    for artifact in view.files.artifacts.telling_candidates():
         if area_of(artifact.path) in _JUDGED_ELSEWHERE:
             continue
         hits = [hit for hit in _hits(artifact) if hit.behaviour.id not in _NOT_IN_SCRIPTS]

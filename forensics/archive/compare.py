@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
-from forensics.archive.index import Row, make_path, unpack
+from forensics.archive.index import Row, is_file, make_key, make_row, pack, unpack
 from forensics.model import Change, ChangeKind, EntryType, FileEntry
 
 
@@ -65,15 +65,23 @@ def iterate_changes(a: Comparable, b: Comparable) -> Iterator[Change]:
             yield change
 
 
-def iterate_packed(a: Comparable, b: Comparable) -> Iterator[Change]:
-    """Yield the same as :func:`iterate_changes`; an added or deleted entry is unpacked when somebody looks at it."""
-    for before, after in _iterate_pairs(a, b):
-        if before is not None and after is not None:
-            change = make_change(unpack(before), unpack(after))
-            if change is not None:
-                yield change
-        else:
-            yield PackedChange.of(before, after)
+def encode_change(change: Change) -> tuple[Any, ...]:
+    """Return a change as a tuple of bytes and numbers, for :func:`decode_change`."""
+    before, after = change.before, change.after
+    return (
+        make_key(change.path),
+        before and (before.layer, pack(before)),
+        after and (after.layer, pack(after)),
+    )
+
+
+def decode_change(encoded: tuple[Any, ...]) -> Change:
+    """Return the change again; an added or deleted entry is unpacked when somebody looks at it."""
+    key, before, after = encoded
+    if before is None or after is None:
+        return PackedChange.of(key, *(after or before), is_added=before is None)
+    old, new = unpack(make_row(key, 0, 0, *before)), unpack(make_row(key, 0, 0, *after))
+    return Change(ChangeKind.MODIFIED, new.path, old, new, compare_entries(old, new))
 
 
 def _iterate_pairs(a: Comparable, b: Comparable) -> Iterator[tuple[Row | None, Row | None]]:
@@ -96,37 +104,43 @@ def _iterate_pairs(a: Comparable, b: Comparable) -> Iterator[tuple[Row | None, R
 class PackedChange(Change):
     """An added or deleted path whose entry is unpacked when somebody looks at it: most only look at the path."""
 
-    __slots__ = ("_row", "_side")
+    __slots__ = ("_entry", "_is_added", "_row")
     _row: Row
-    _side: ChangeKind
+    _is_added: bool
+    _entry: FileEntry
 
     @classmethod
-    def of(cls, before: Row | None, after: Row | None) -> PackedChange:
-        """Return the change of one row that only one side has."""
+    def of(cls, key: bytes, layer: int, packed: bytes, *, is_added: bool) -> PackedChange:
+        """Return the change of one entry that only one side has."""
         change = object.__new__(cls)
-        object.__setattr__(change, "_row", after or before)
-        object.__setattr__(change, "_side", ChangeKind.ADDED if after else ChangeKind.DELETED)
+        object.__setattr__(change, "_row", make_row(key, 0, 0, layer, packed))
+        object.__setattr__(change, "_is_added", is_added)
         return change
 
     @property
     def kind(self) -> ChangeKind:
         """Added or deleted."""
-        return self._side
+        return ChangeKind.ADDED if self._is_added else ChangeKind.DELETED
 
     @property
     def path(self) -> bytes:
         """Where."""
-        return make_path(self._row.key)
+        return self._row[0].replace(b"\0", b"/")
 
     @property
     def before(self) -> FileEntry | None:
         """The deleted entry."""
-        return unpack(self._row) if self._side is ChangeKind.DELETED else None
+        return None if self._is_added else self._unpack()
 
     @property
     def after(self) -> FileEntry | None:
         """The added entry."""
-        return unpack(self._row) if self._side is ChangeKind.ADDED else None
+        return self._unpack() if self._is_added else None
+
+    @property
+    def is_added_file(self) -> bool:
+        """Whether a regular file was added; asked without unpacking it."""
+        return self._is_added and is_file(self._row)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -136,4 +150,12 @@ class PackedChange(Change):
     @property
     def layer(self) -> int | None:
         """The layer of the entry."""
-        return self._row.layer
+        return self._row[3]
+
+    def _unpack(self) -> FileEntry:
+        try:
+            return self._entry
+        except AttributeError:
+            entry = unpack(self._row)
+            object.__setattr__(self, "_entry", entry)
+            return entry

@@ -78,7 +78,7 @@ class LayerBuilder:
     def add(self, member: TarMember, content: MemberContent) -> None:
         """Take the next member and read its content."""
         self._sequence += 1
-        if self._visit is None and member.type is EntryType.FILE and not member.xattrs:
+        if (content is EMPTY or self._visit is None) and member.type is EntryType.FILE and not member.xattrs:
             name = member.name
             cut = name.rfind(b"/") + 1
             prefix = self._names.prefixes.get(name[:cut])

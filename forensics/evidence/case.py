@@ -294,7 +294,7 @@ class Case(CaseView):
         """
         return conduct(self, action, name, purpose, plan=plan, finishes=finishes)
 
-    def write_analysis(self, contents: Iterable[tuple[str, bytes]], purpose: str = "") -> None:
+    def write_analysis(self, contents: Iterable[tuple[str, bytes | Iterable[bytes]]], purpose: str = "") -> None:
         """Replace the derived, rebuildable files of ``analysis/`` (name and content), and record their digests."""
         self._replace_derived(
             "analysis",
@@ -316,7 +316,10 @@ class Case(CaseView):
         return (self._output or self.root) / "report" / name
 
     def _replace_derived(
-        self, folder: str, contents: Iterable[tuple[str, bytes]], record: Callable[[dict[str, str]], CustodyEntry]
+        self,
+        folder: str,
+        contents: Iterable[tuple[str, bytes | Iterable[bytes]]],
+        record: Callable[[dict[str, str]], CustodyEntry],
     ) -> None:
         from forensics.evidence.derived import replace_derived  # noqa: PLC0415 - a collection derives nothing
 

@@ -16,11 +16,15 @@ from pathlib import Path
 
 from forensics.evidence import files
 
+_BUFFER_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def replace_derived(
-    base: Path, folder: str, contents: Iterable[tuple[str, bytes]], record: Callable[[dict[str, str]], object]
+    base: Path,
+    folder: str,
+    contents: Iterable[tuple[str, bytes | Iterable[bytes]]],
+    record: Callable[[dict[str, str]], object],
 ) -> None:
     """Replace files of ``base/folder``, which is made if needed; *record* puts their digests, by name, on record.
 
@@ -43,13 +47,13 @@ def replace_derived(
         os.close(directory)
 
 
-def _prepare(contents: Iterable[tuple[str, bytes]], directory: int) -> dict[str, str]:
+def _prepare(contents: Iterable[tuple[str, bytes | Iterable[bytes]]], directory: int) -> dict[str, str]:
     digests: dict[str, str] = {}
     try:
         for name, content in contents:
             _check_name(name)
-            digests[name] = hashlib.sha256(content).hexdigest()
-            _write(_temporary(name), content, directory)
+            digests[name] = ""
+            digests[name] = _write(_temporary(name), content, directory)
     except BaseException:
         for name in digests:
             _remove(_temporary(name), directory)
@@ -62,14 +66,24 @@ def _check_name(name: str) -> None:
         raise ValueError(f"a derived file has an ASCII name of ours, not {name!r}")
 
 
-def _write(name: str, content: bytes, directory: int) -> None:
+def _write(name: str, content: bytes | Iterable[bytes], directory: int) -> str:
+    """Write *content* as it comes, in pieces that memory can hold; return its SHA-256."""
     _remove(name, directory)
+    digest = hashlib.sha256()
     descriptor = files.create_file(name, directory)
     try:
-        files.write_all(descriptor, content)
+        gathered = bytearray()
+        for chunk in (content,) if isinstance(content, bytes) else content:
+            digest.update(chunk)
+            gathered += chunk
+            if len(gathered) >= _BUFFER_BYTES:
+                files.write_all(descriptor, bytes(gathered))
+                gathered.clear()
+        files.write_all(descriptor, bytes(gathered))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return digest.hexdigest()
 
 
 def _temporary(name: str) -> str:

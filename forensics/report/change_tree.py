@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from forensics.model import Change, ChangeKind, Finding
+from forensics.model import Change, ChangeKind, EntryType, Finding
 
 _DEEPEST = 16
 _MOST_PER_FOLDER = 60
 _MOST_LEAVES = 1500
 _OPEN_WHEN_UNDER = 60
+_MOST_KEPT_LEAVES, _MOST_KEPT_FOLDERS = 100, 3_000
+_MOST_DRAFTS = 20_000
+"""Folders that are told apart while the tree grows; far more than are listed. Beyond, changes are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Draft:
     changes: list[Leaf] = field(default_factory=list)
     counts: dict[ChangeKind, int] = field(default_factory=dict)
     cited: bool = False
+    only_counted: int = 0
 
 
 def cite_paths(findings: Iterable[Finding]) -> dict[bytes, tuple[int, ...]]:
@@ -72,22 +76,40 @@ def cite_paths(findings: Iterable[Finding]) -> dict[bytes, tuple[int, ...]]:
 def grow_tree(changes: Iterable[Change], cited: Mapping[bytes, tuple[int, ...]]) -> Folder:
     """Return the tree of *changes*: every folder counted in full, cited paths always first in line to be listed."""
     root = _Draft()
+    drafts = 0
     for change in changes:
-        _plant(root, change, cited.get(change.path.lstrip(b"/"), ()))
+        drafts += _plant(root, change, cited.get(change.path.lstrip(b"/"), ()), room=drafts < _MOST_DRAFTS)
     budget = [_MOST_LEAVES]
     return _finish(b"", root, None, budget, opened=True)
 
 
-def _plant(root: _Draft, change: Change, findings: tuple[int, ...]) -> None:
+def _plant(root: _Draft, change: Change, findings: tuple[int, ...], *, room: bool) -> int:
+    """Put one change where it belongs; return how many folders that made. What is cited always has room."""
     *folders, name = change.path.lstrip(b"/").split(b"/")
     if len(folders) > _DEEPEST:
         folders, name = folders[:_DEEPEST], b"/".join((*folders[_DEEPEST:], name))
-    draft = root
+    draft, made = root, 0
     for folder in (None, *folders):
-        draft = draft if folder is None else draft.folders.setdefault(folder, _Draft())
+        if folder is not None:
+            if folder not in draft.folders:
+                if not (room or findings):
+                    draft.only_counted += 1
+                    return made
+                draft.folders[folder] = _Draft()
+                made += 1
+            draft = draft.folders[folder]
         draft.counts[change.kind] = draft.counts.get(change.kind, 0) + 1
         draft.cited = draft.cited or bool(findings)
-    draft.changes.append(Leaf(name, change, findings))
+    if findings or len(draft.changes) < (_MOST_KEPT_FOLDERS if _is_folder(change) else _MOST_KEPT_LEAVES):
+        draft.changes.append(Leaf(name, change, findings))
+    else:
+        draft.only_counted += 1
+    return made
+
+
+def _is_folder(change: Change) -> bool:
+    entry = change.after or change.before
+    return entry is not None and entry.type is EntryType.DIRECTORY
 
 
 def _finish(name: bytes, draft: _Draft, own: Leaf | None, budget: list[int], *, opened: bool) -> Folder:
@@ -106,7 +128,9 @@ def _finish(name: bytes, draft: _Draft, own: Leaf | None, budget: list[int], *, 
     folders, unlisted = _finish_folders(order, selves, budget)
     is_open = opened or counts.total < _OPEN_WHEN_UNDER
     leaves = tuple(sorted(listed, key=lambda leaf: (not leaf.findings, leaf.name)))
-    return Folder(name, own, counts, folders, leaves, len(ranked) - len(listed) + unlisted, is_open)
+    return Folder(
+        name, own, counts, folders, leaves, len(ranked) - len(listed) + unlisted + draft.only_counted, is_open
+    )
 
 
 def _finish_folders(
