@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from forensics.collect.context import CollectContext, collected, empty, failed
+from forensics.collect.image_files import compare_with_image, find_layers
 from forensics.collect.walk import explain
 from forensics.engine.host import HostProcess
 from forensics.model import JsonObject, LedgerLine
@@ -45,8 +46,9 @@ def collect_executables(context: CollectContext) -> Iterator[LedgerLine]:
         found.setdefault(sha256, _Running(sha256)).processes.append(process)
     if not found:
         yield empty("executables", "no process runs")
+    layers = find_layers(context)
     for running in found.values():
-        yield _keep(context, running)
+        yield _keep(context, running, layers)
 
 
 def _identify(context: CollectContext, process: HostProcess, digests: dict[tuple[int, int], str]) -> str:
@@ -88,9 +90,11 @@ def _describe(processes: list[HostProcess]) -> JsonObject:
     }
 
 
-def _keep(context: CollectContext, running: _Running) -> LedgerLine:
+def _keep(context: CollectContext, running: _Running, layers: tuple[str, ...]) -> LedgerLine:
     artefact = f"executable of {_name_pids(running.processes)}"
     attributes = _describe(running.processes)
+    paths = tuple(dict.fromkeys(process.exe for process in running.processes))
+    attributes |= compare_with_image(layers, paths, running.sha256, LIMIT_BYTES)
     reason = ""
     for process in running.processes:
         try:

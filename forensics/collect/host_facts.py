@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def _read(path: str) -> str | None:
 
 
 def _describe_socket(url: str) -> JsonObject | None:
-    """Return who can command the engine: owner, group, mode, and the members of the group."""
+    """Return who can command the engine: owner, group, mode, the group's members, and all users that may connect."""
     path = url.removeprefix("unix://")
     if path == url:
         return None
@@ -59,12 +60,24 @@ def _describe_socket(url: str) -> JsonObject | None:
     with contextlib.suppress(KeyError):
         entry = grp.getgrgid(status.st_gid)
         group, members = entry.gr_name, list(entry.gr_mem)
+    reaching = {member for member in members if status.st_mode & stat.S_IWGRP}
+    reaching |= {user.pw_name for user in pwd.getpwall() if _reaches(user, status)}
     return {
         "path": path,
         "mode": oct(stat.S_IMODE(status.st_mode)),
         "uid": status.st_uid,
         "group": group,
         "group_members": members,
+        "users": sorted(reaching),
         "world_writable": bool(status.st_mode & stat.S_IWOTH),
         "seen_by_uid": os.geteuid(),
     }
+
+
+def _reaches(user: pwd.struct_passwd, status: os.stat_result) -> bool:
+    """Whether a user may write to the socket by its mode, as owner, by the first group, or as anybody; root always."""
+    if user.pw_uid in {0, status.st_uid}:
+        return user.pw_uid == 0 or bool(status.st_mode & stat.S_IWUSR)
+    if user.pw_gid == status.st_gid:
+        return bool(status.st_mode & stat.S_IWGRP)
+    return bool(status.st_mode & stat.S_IWOTH)

@@ -9,9 +9,12 @@ from pathlib import Path
 from forensics.collect.context import CollectContext, collected, empty, failed, not_applicable
 from forensics.collect.streams import peek
 from forensics.collect.walk import explain, open_directory, read_content
+from forensics.engine.base import EngineAnswerError
 from forensics.errors import EngineError
 from forensics.model import LedgerLine
 from forensics.text import show
+
+_NOT_IMPLEMENTED = 501
 
 
 def collect_logs(context: CollectContext) -> Iterator[LedgerLine]:
@@ -33,30 +36,55 @@ def _collect_stream(context: CollectContext, driver: str) -> LedgerLine:
             "logs", chunks, source=f"container {context.container.id}", method="engine API: logs, with timestamps",
             filename="container.log", attributes={"driver": driver},
         )  # fmt: skip
+    except EngineAnswerError as error:
+        if error.status == _NOT_IMPLEMENTED:
+            return not_applicable("logs", f"the log driver '{show(driver)}' sends the output away and cannot be read")
+        return failed("logs", error.message)
     except EngineError as error:
         return failed("logs", error.message)
     return collected("logs", item)
 
 
 def _collect_files(context: CollectContext) -> Iterator[LedgerLine]:
-    path = str(context.container.raw.get("LogPath") or "")
-    if not path:
-        yield not_applicable("log-files", "the log driver keeps no files of its own")
-        return
     if not context.info.is_local:
         yield not_applicable("log-files", "remote engine")
         return
+    lines = [line for path in _find_places(context) for line in _collect_place(context, path)]
+    yield from lines
+    if not lines and context.container.raw.get("LogPath"):
+        yield empty("log-files", "the engine has not written one yet")
+    elif not lines:
+        yield not_applicable("log-files", "the log driver keeps no files of its own on this host")
+
+
+def _find_places(context: CollectContext) -> Iterator[Path]:
+    """Yield where log files begin: what inspect names, and where the engine keeps what inspect does not tell.
+
+    The driver ``local`` has a folder of its own; for drivers that cannot be read the engine keeps a copy (20.10).
+    """
+    if path := str(context.container.raw.get("LogPath") or ""):
+        yield Path(path)
+    if context.info.root_dir and context.container.id:
+        folder = Path(context.info.root_dir) / "containers" / context.container.id
+        yield folder / "local-logs" / "container.log"
+        yield folder / "container-cached.log"
+
+
+def _collect_place(context: CollectContext, path: Path) -> Iterator[LedgerLine]:
+    """Keep a log file and those that rotation made of it, whose names begin like its own."""
     try:
-        folder = open_directory(Path(path).parent)
+        folder = open_directory(path.parent)
+    except FileNotFoundError:
+        return
     except OSError as error:
         yield failed("log-files", explain(error))
         return
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(Path(path).name))  # noqa: PTH208 - by descriptor
-        if not names:
-            yield empty("log-files", "the engine has not written one yet")
+        names = sorted(name for name in os.listdir(folder) if name.startswith(path.name))  # noqa: PTH208 - by descriptor
         for name in names:
-            yield _collect_file(context, folder, name, Path(path).parent / name)
+            yield _collect_file(context, folder, name, path.parent / name)
+    except OSError as error:
+        yield failed("log-files", explain(error))
     finally:
         os.close(folder)
 
