@@ -12,7 +12,7 @@ from forensics.report.document import Report
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format. ``renderer`` is ``module:function``, taking a Report and returning text."""
+    """One format. ``renderer`` is ``module:function``, taking a Report and returning text or bytes."""
 
     name: str
     filename: str
@@ -24,6 +24,7 @@ FORMATS = {
     entry.name: entry
     for entry in (
         Format("html", "report.html", "forensics.report.html:render_html", "one page for people"),
+        Format("pdf", "report.pdf", "forensics.report.pdf:render_pdf", "that page, printed (needs Chromium)"),
         Format("json", "report.json", "forensics.report.json:render_json", "everything, schema ir.report/1"),
         Format(
             "timesketch", "timeline.jsonl", "forensics.report.timesketch:render_timesketch", "Timesketch JSON lines"
@@ -40,13 +41,16 @@ FORMATS = {
     )
 }
 
+_PAGES = frozenset({"html", "pdf"})
 
-def render(report: Report, name: str, *, lang: str = "en", templates: Path | None = None) -> str:
-    """Return *report* in the format *name* of :data:`FORMATS`; *lang* and *templates* concern html only.
+
+def render(report: Report, name: str, *, lang: str = "en", templates: Path | None = None) -> bytes:
+    """Return *report* in the format *name* of :data:`FORMATS`; *lang* and *templates* concern the page only.
 
     Raises:
-        UsageError: the language or a replaced template is not usable.
+        UsageError: the language or a replaced template is not usable, or what the format needs is not there.
     """
     module, _, function = FORMATS[name].renderer.partition(":")
-    renderer: Callable[..., str] = getattr(importlib.import_module(module), function)
-    return renderer(report, lang, templates=templates) if name == "html" else renderer(report)
+    renderer: Callable[..., str | bytes] = getattr(importlib.import_module(module), function)
+    content = renderer(report, lang, templates=templates) if name in _PAGES else renderer(report)
+    return content if isinstance(content, bytes) else content.encode("utf-8")

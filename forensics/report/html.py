@@ -43,15 +43,19 @@ class Limits:
     refs: int = 12
 
 
-def render_html(report: Report, lang: str = "en", *, templates: Path | None = None) -> str:
+def render_html(report: Report, lang: str = "en", *, templates: Path | None = None, scripted: bool = True) -> str:
     """Return the page. *templates* is a folder whose files replace the shipped ones of the same name.
+
+    Without *scripted* the page has no script at all: what it says is the same, unfiltered.
 
     Raises:
         UsageError: there is no such language, or a replaced template is broken.
     """
     folders = (*([templates] if templates else []), find_resource_dir("templates"))
     environment = _make_environment(folders, lang)
-    style, script = _read_asset(environment, "report.css"), _read_asset(environment, "report.js")
+    style, script = _read_asset(environment, "report.css"), ""
+    if scripted:
+        script = _read_asset(environment, "report.js")
     try:
         return _render(environment, report, lang, style, script)
     except TemplateError as error:

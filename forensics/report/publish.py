@@ -39,7 +39,7 @@ def publish(  # noqa: PLR0913 - the choices of a report, all by name
         UsageError: the language or a replaced template is not usable.
         RefusedError: the case is open for reading only.
     """
-    content = render(build(case, analysis), form, lang=lang, templates=templates).encode("utf-8")
+    content = render(build(case, analysis), form, lang=lang, templates=templates)
     digest = hashlib.sha256(content).hexdigest()
     if not to_stdout and output is None:
         return Published(content, digest, case.write_report(FORMATS[form].filename, content, {"format": form}))

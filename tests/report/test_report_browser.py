@@ -14,8 +14,10 @@ import pytest
 from report_page import Page
 from report_samples import HOSTILE, build_analysis, build_case
 
+from forensics.errors import UsageError
 from forensics.report.build import build
 from forensics.report.html import render_html
+from forensics.report.pdf import render_pdf
 
 pytestmark = [
     pytest.mark.browser,
@@ -120,3 +122,23 @@ def test_page_prints_whole_without_its_script(page: Path, tmp_path: Path, trap: 
     done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     assert b"CONSOLE" not in done.stderr
     assert len(re.findall(rb"/Type\s*/Page\b", target.read_bytes())) > 8
+
+
+def test_the_pdf_holds_the_page_and_is_the_same_each_time(tmp_path: Path) -> None:
+    report = build(build_case(tmp_path / "case"), build_analysis())
+    first = render_pdf(report)
+    assert first.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", first)) > 8
+    assert b"pwned" not in first
+    assert first == render_pdf(report)
+
+
+def test_without_a_browser_a_pdf_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = build(build_case(tmp_path / "case"), build_analysis())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="needs Chromium, and there is none"):
+        render_pdf(report)
+    (tmp_path / "chromium").write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    (tmp_path / "chromium").chmod(0o755)
+    with pytest.raises(UsageError, match="did not print the page"):
+        render_pdf(report)

@@ -72,7 +72,7 @@ def test_the_case_still_verifies_afterwards(root: Path) -> None:
     ("arguments", "code", "sentence"),
     [
         (["nowhere"], 2, "nowhere is not a case"),
-        (["{case}", "--format", "pdf"], 2, "'pdf' is not one of 'html', 'json'"),
+        (["{case}", "--format", "docx"], 2, "'docx' is not one of 'html', 'pdf', 'json'"),
         (["{case}", "--lang", "xx"], 2, "there is no report language 'xx'"),
         (["{case}", "--templates", "/nowhere"], 2, "'/nowhere' does not exist"),
         (["{case}", "--output", "/nowhere/x.html"], 1, "/nowhere/x.html: No such file or directory"),

