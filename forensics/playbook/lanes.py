@@ -89,25 +89,21 @@ class Lanes:
         """Return the result of the next step that ends; one that does not react to its time-out counts as ended.
 
         Raises:
-            BaseException: what a step was interrupted by, after all others have been stopped.
+            BaseException: what a step was interrupted by.
         """
-        try:
-            while True:
-                for lane in self._lanes.values():
-                    if lane.is_lost():
-                        return self._leave(lane)
-                try:
-                    lane, result = self._ended.get(timeout=_POLL_SECONDS)
-                except queue.Empty:
-                    continue
-                if self._lanes.pop(lane.planned.step.id, None) is None:
-                    continue  # left behind before, and ended after all
-                if isinstance(result, BaseException):
-                    raise result  # noqa: TRY301 - the others are stopped on its way out
-                return result
-        except BaseException:
-            self._stop_all()
-            raise
+        while True:
+            for lane in self._lanes.values():
+                if lane.is_lost():
+                    return self._leave(lane)
+            try:
+                lane, result = self._ended.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if self._lanes.pop(lane.planned.step.id, None) is None:
+                continue  # left behind before, and ended after all
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
     def _leave(self, lane: _Lane) -> StepResult:
         step = lane.planned.step
@@ -118,7 +114,7 @@ class Lanes:
         self._journal.end(step, step.call, result)
         return result
 
-    def _stop_all(self) -> None:
+    def stop(self) -> None:
         """End what still runs, so that its interruption is on record; what does not react is left behind."""
         lanes = list(self._lanes.values())
         for lane in lanes:

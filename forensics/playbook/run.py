@@ -145,6 +145,13 @@ class _Run:
 
     def take(self, section: list[PlannedStep]) -> None:
         """Take the steps of one section, as many beside each other as wait for nothing of each other."""
+        try:
+            self._take(section)
+        except BaseException:
+            self._lanes.stop()
+            raise
+
+    def _take(self, section: list[PlannedStep]) -> None:
         pending = [planned for planned in section if planned.step.id not in self._context.results]
         waits = {planned.step.id: planned.waits for planned in section}
         while pending or self._lanes.busy:

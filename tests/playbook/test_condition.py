@@ -1,7 +1,13 @@
 """Conditions: bounded CEL over what a run knows."""
 
-import pytest
+import contextlib
+import time
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forensics.playbook import condition
 from forensics.playbook.condition import ConditionError, compile_condition, evaluate
 
 VALUES = {
@@ -48,3 +54,63 @@ def test_refuses_to_compile(expression: str, message: str) -> None:
 def test_no_answer_is_an_error_and_never_false(expression: str) -> None:
     with pytest.raises(ConditionError):
         evaluate(expression, VALUES)
+
+
+HOSTILE = {
+    "findings": [{"rule": f"r{n}", "title": "\ud800 }}{{ '\"", "attack": ["T1496"]} for n in range(2000)],
+    "inputs": {"huge": 10**400, "large": 2**70, "bytes": "\udcff"},
+    "steps": {"a": {"value": {"json": {"n": float("inf"), "deep": [[[[[]]]]]}}}},
+}
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "findings.all(a, findings.all(b, findings.all(c, a.rule == b.rule || true)))",
+        "findings.map(a, findings.map(b, findings.map(c, [a, b, c]))).size() > 0",
+        "findings.map (a, findings . map (b, findings.filter(c, true))).size() > 0",
+    ],
+)
+def test_a_bomb_is_ended_in_time(bomb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition, "LIMIT_SECONDS", 0.2)
+    started = time.monotonic()
+    with pytest.raises(ConditionError, match=r"it takes longer than 0\.2 seconds"):
+        evaluate(bomb, HOSTILE)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("!" * 900 + "true", "more than 120 operators"),
+        ("+".join(["1"] * 480) + " > 0", "more than 120 operators"),
+        ("case" + ".a" * 480 + " == 1", "more than 120 operators"),
+        ("findings.all (a, findings.map\t(b, findings.exists(c, findings.filter(d, true))))", "more than 3 of all"),
+    ],
+)
+def test_a_deep_expression_is_not_even_parsed(expression: str, message: str) -> None:
+    with pytest.raises(ConditionError, match=message):
+        compile_condition(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer"),
+    [
+        ("inputs.large > 1.0", True),
+        ('inputs.huge.startsWith("1000")', True),
+        ('inputs.bytes == "\\\\udcff"', True),
+        ("steps.a.value.json.n > 1.0", True),
+        ("findings.exists(f, f.attack.exists(t, t.startsWith('T1496')))", True),
+        ("findings.size() == 2000", True),
+        ('"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab".matches("(a+)+$")', False),
+    ],
+)
+def test_hostile_facts_are_only_values(expression: str, answer: bool) -> None:
+    assert evaluate(expression, HOSTILE) is answer
+
+
+@given(st.text(alphabet="findgs.()[]!=<>&|?:+-*/%\"'0123abTt, \n\\xexistallmp", max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_an_answer_or_one_error(text: str) -> None:
+    with contextlib.suppress(ConditionError):
+        assert evaluate(text, HOSTILE) in {True, False}

@@ -84,7 +84,8 @@ def write_playbook(path: Path, counts: Path) -> list[str]:
         script.write_text(f"#!/bin/sh\necho {name} >> {counts}\n")
         script.chmod(0o700)
     steps = "".join(
-        f"  - {{id: {name}, uses: command.run, effects: read, needs: {needs}, with: {{argv: [{path.parent}/{name}]}}}}\n"
+        f"  - {{id: {name}, uses: command.run, effects: read, needs: {needs}, "
+        f"with: {{argv: [{path.parent}/{name}]}}}}\n"
         for name, needs in zip(names, ("[]", "[]", "[one]", "[two, three]"), strict=True)
     )
     path.write_text(
