@@ -18,14 +18,17 @@ from forensics.analyze.content import SAMPLE_BYTES, ContentFacts, Kind, read_elf
 from forensics.analyze.contents import ContentTable, Known
 from forensics.analyze.indicators import find_in_bytes, find_in_text
 from forensics.analyze.package_reader import PackageReader
+from forensics.analyze.places import may_hold_secrets
 from forensics.analyze.scanner import Scanner, ScanRequest, ScanResult, own_path
 from forensics.model import FileEntry
+from forensics.risk import name_secrets
 from forensics.text import from_bytes
 
 TEXT_BUDGET_BYTES = 96 << 20
 _TEXT_OVERHEAD_BYTES = 300
 """What a kept text costs besides its bytes: a million empty ones count too."""
 _MOST_KEPT = 1 << 20
+_MOST_SECRET = 256 << 10
 _MOST_SCANNED = 1 << 30
 _MOST_STRINGS = 4 << 20
 _PIPED_BYTES = 8 << 20
@@ -128,6 +131,13 @@ class Examiner:
             extra = {"hits": find_behaviours(text), "indicators": find_in_text(text)}
         elif kind is Kind.ELF and content.size_bytes <= _MOST_STRINGS:
             extra = {"indicators": find_in_bytes(content.read(_MOST_STRINGS))}
+        if (
+            kind in {Kind.TEXT, Kind.SCRIPT, Kind.PHP}
+            and content.size_bytes <= _MOST_SECRET
+            and may_hold_secrets(entry.path)
+        ):
+            secrets = name_secrets(from_bytes(content.read(_MOST_SECRET)))
+            extra |= {"secrets": secrets} if secrets else {}
         return ContentFacts(
             sha256=content.sha256,
             size_bytes=content.size_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from forensics.analyze.content import Kind
@@ -121,6 +122,8 @@ _PICTURES = {
     b"zip",
 }
 _MOST_IN_TEXT = 6
+_SAMPLE_HOOK = re.compile(rb"/hooks/[a-z-]+\.sample$")
+"""What `git init` puts into every new repository; a hook of that name is never run."""
 
 
 def analyze_file_types(view: CaseView) -> Iterator[Finding]:
@@ -153,7 +156,7 @@ def _judge(artifact: Artifact, *, runtime: bool) -> Iterator[Rule]:
         yield TEMP
     elif program and hidden:
         yield HIDDEN
-    elif kind is Kind.SCRIPT and artifact.is_executable and in_temp(path):
+    elif kind is Kind.SCRIPT and artifact.is_executable and in_temp(path) and not _SAMPLE_HOOK.search(path):
         yield SCRIPT_TEMP
     elif kind is Kind.SCRIPT and artifact.is_executable and path.rsplit(b"/", 1)[-1].startswith(b".") and runtime:
         yield HIDDEN

@@ -29,6 +29,18 @@ _UPLOAD = re.compile(
     rb"/(?:uploads?|images?|img|media|files|cache|tmp|temp|static|assets|avatars?|fonts?|css|js|backup)/", re.IGNORECASE
 )
 
+_DISTRIBUTIONS = re.compile(
+    rb"^(?:usr/(?:share|lib\w*|include|src)|lib\w*|var/(?:lib/(?:dpkg|apt|rpm)|cache)|etc/(?:ssl/certs|ca-certificates))/"
+    rb"|/(?:site-packages|dist-packages|node_modules|vendor/bundle|gems)/"
+)
+"""Where packages put thousands of files, examples and test keys among them."""
+_MOUNTED = re.compile(rb"^(?:var/)?run/secrets/")
+
+
+def may_hold_secrets(path: bytes) -> bool:
+    """Whether a text there may be somebody's own: not a distribution's, a library's or a secret store's."""
+    return not _DISTRIBUTIONS.search(path) and not _MOUNTED.match(path)
+
 
 def in_temp(path: bytes) -> bool:
     """Whether everybody may write there and nothing of an image belongs there."""

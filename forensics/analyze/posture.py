@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from forensics.analyze.configuration import Area, read_configured
 from forensics.analyze.evidence_view import CaseView
-from forensics.analyze.file_types import list_paths
-from forensics.analyze.files import Artifact
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import object_of, objects_of, text_of
 from forensics.model import Confidence, Finding, Severity
-from forensics.risk import RiskSignal, assess_risk
+from forensics.risk import RiskSignal, assess_risk, choose_level, list_violations
 
 _ATTACK = {
     "risk.privileged": ("T1611",),
@@ -35,14 +32,14 @@ ENGINE_SOCKET = Rule(
     "Build agents, reverse proxies and monitors that are given the socket on purpose.",
     "Treat the host as reached; look in the engine's events for containers made from here.",
 )
-SECRET_FILE = Rule(
-    "secret.file-added",
-    "A credential file was added",
-    Severity.MEDIUM,
-    ("T1552.001", "T1552.004"),
-    "Keys and tokens in a container can be read by whoever breaks in; they must be rotated now.",
-    "Applications that are configured by such files on purpose.",
-    "Rotate what the file holds; keep secrets in the orchestrator's secret store.",
+POD_SECURITY = Rule(
+    "posture.pod-security",
+    "What a Kubernetes cluster would have to allow for this container",
+    Severity.INFO,
+    ("T1610",),
+    "The Pod Security Standards say which settings open the way to the host; the level is the least that admits it.",
+    "Every container that is not hardened on purpose violates 'restricted'.",
+    "Start the next container so that a stricter level admits it.",
 )
 
 
@@ -59,6 +56,13 @@ def analyze_posture(view: CaseView) -> Iterator[Finding]:
     for (name, severity), group in groups.items():
         yield _rule(name, severity, group[0]).found(
             "; ".join(dict.fromkeys(signal.matched for signal in group)), [view.reference("inspect")]
+        )
+    violations = list(list_violations(view.inspect, signals))
+    if violations:
+        told = "; ".join(f"{level}: {control}" for level, control in violations)
+        level = choose_level(violations)
+        yield POD_SECURITY.found(
+            f"runs only where the level {level} is allowed; violates {told}", [view.reference("inspect")]
         )
 
 
@@ -85,25 +89,17 @@ def _rule(name: str, severity: Severity, signal: RiskSignal) -> Rule:
     benign = next(
         (text for prefix, text in _BENIGN.items() if name.startswith(prefix)), "Some services need the setting."
     )
-    asked = f" (CIS Docker Benchmark {signal.cis})" if signal.cis else ""
+    level, control = signal.pod_security
+    asked = [f"CIS Docker Benchmark {signal.cis}"] if signal.cis else []
+    asked += [f"Pod Security Standards: violates {level}, {control}"] if level else []
+    standards = f" ({'; '.join(asked)})" if asked else ""
     return Rule(
         f"posture.{name.removeprefix('risk.')}",
         signal.title[0].upper() + signal.title[1:],
         severity,
         attack,
-        signal.why[0].upper() + signal.why[1:] + asked,
+        signal.why[0].upper() + signal.why[1:] + standards,
         benign,
         "Start the next container without it; if it was needed, treat what it opens as reached by the intruder.",
         Confidence.HIGH,
     )
-
-
-def analyze_secrets(view: CaseView) -> Iterator[Finding]:
-    """Name credential files that are new; their content never appears."""
-    added: list[Artifact] = [
-        configured.artifact
-        for configured in read_configured(view.files, Area.SECRET)
-        if configured.artifact.entry.size_bytes and configured.artifact.is_runtime
-    ]
-    if added:
-        yield SECRET_FILE.found(list_paths(added), [artifact.reference for artifact in added])

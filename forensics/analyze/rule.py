@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from forensics.model import Confidence, EvidenceRef, Finding, Severity
+from forensics.risk import mask_secrets
 
 ATTACK_VERSION = "19.2"
 """The release of MITRE ATT&CK that technique ids are taken from (matrices Containers and Linux)."""
@@ -36,8 +37,9 @@ class Rule:
         confidence: Confidence | None = None,
         title: str = "",
     ) -> Finding:
-        """Return the finding: what was seen (hostile text, kept raw) and where; a cut list says so in the text."""
+        """Return the finding: what was seen (hostile text, kept raw but for secrets) and where; a cut list says so."""
         references = tuple(dict.fromkeys(evidence))
+        matched = mask_secrets(matched)
         if len(references) > _MOST_REFERENCES:
             matched = f"{len(references)} places, the first {_MOST_REFERENCES} are listed; {matched}"
         return Finding(

@@ -9,12 +9,13 @@ from forensics.analyze.accounts import analyze_accounts
 from forensics.analyze.collection import analyze_collection
 from forensics.analyze.devices import analyze_devices
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.exposed_secrets import analyze_secrets
 from forensics.analyze.file_types import analyze_file_types
 from forensics.analyze.impact import analyze_impact
 from forensics.analyze.matches import analyze_matches
 from forensics.analyze.network import analyze_network
 from forensics.analyze.persistence import analyze_persistence, analyze_preload
-from forensics.analyze.posture import analyze_posture, analyze_secrets
+from forensics.analyze.posture import analyze_posture
 from forensics.analyze.processes import analyze_commands, analyze_processes
 from forensics.analyze.provenance import analyze_archive, analyze_provenance
 from forensics.analyze.recovered import analyze_recovered

@@ -54,7 +54,7 @@ DELETED = Rule(
     "package.file-deleted",
     "A program or library of a package is gone",
     Severity.MEDIUM,
-    ("T1070.004", "T1562"),
+    ("T1070.004",),
     "Intruders remove the tools that would show or stop them.",
     "Images that are slimmed or hardened by deleting programs.",
     "Check whether something else now answers to its name.",

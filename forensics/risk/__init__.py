@@ -12,10 +12,19 @@ from forensics.model import JsonObject
 from forensics.risk.isolation import find_isolation_risks
 from forensics.risk.limits import find_limit_risks
 from forensics.risk.mounts import find_mount_risks
-from forensics.risk.secrets import find_secret_risks, mask_secrets
+from forensics.risk.pod_security import choose_level, list_violations
+from forensics.risk.secrets import find_secret_risks, mask_secrets, name_secrets
 from forensics.risk.signal import RiskSignal
 
-__all__ = ["RiskSignal", "assess_risk", "mask_secrets", "total_score"]
+__all__ = [
+    "RiskSignal",
+    "assess_risk",
+    "choose_level",
+    "list_violations",
+    "mask_secrets",
+    "name_secrets",
+    "total_score",
+]
 
 
 def assess_risk(

@@ -57,6 +57,16 @@ _DEFAULT_CAPABILITIES = frozenset(
         *("NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
     }
 )
+_SAFE_SYSCTLS = frozenset(
+    {
+        *("kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"),
+        *("net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range", "net.ipv4.ip_local_reserved_ports"),
+        *("net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes"),
+        *("net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"),
+    }
+)
+"""What the Pod Security Standards call safe: each container has its own."""
+_ALL_DEVICES_SCORE = 40
 _UNKNOWN_CAPABILITY = (10, "a capability that the engine's default set leaves out")
 _HIGH_SCORE, _MEDIUM_SCORE = 25, 10
 
@@ -79,6 +89,21 @@ def find_isolation_risks(inspect: JsonObject) -> Iterator[RiskSignal]:
         yield from _find_capabilities(host)
         yield from _find_security_options(inspect, host)
     yield from _find_namespaces(host)
+    yield from _find_kernel_settings(host)
+
+
+def _find_kernel_settings(host: JsonObject) -> Iterator[RiskSignal]:
+    for name, value in sorted(as_object(host.get("Sysctls")).items()):
+        if name not in _SAFE_SYSCTLS:
+            why = "a kernel setting that is not known to stay within the container's own namespaces"
+            yield RiskSignal("risk.sysctl", "kernel setting changed", Severity.LOW, 5, f"{name}={value}", why)
+    for rule in as_list(host.get("DeviceCgroupRules")):
+        score = _ALL_DEVICES_SCORE if rule.startswith(("a", "b")) or "*" in rule.partition(":")[0] else 8
+        why = "the container may make the node of such a device itself and use it: disks are devices"
+        yield RiskSignal("risk.device", "devices allowed by rule", grade(score), score, rule, why, "5.18")
+    if host.get("OomKillDisable"):
+        why = "when memory runs out, the host's own processes are killed instead"
+        yield RiskSignal("risk.no-oom-kill", "is never killed for memory", Severity.LOW, 5, "--oom-kill-disable", why)
 
 
 def _find_namespaces(host: JsonObject) -> Iterator[RiskSignal]:

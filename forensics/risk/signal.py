@@ -7,6 +7,26 @@ from dataclasses import asdict, dataclass
 from forensics.model import JsonObject, Severity
 
 CIS = "CIS Docker Benchmark 1.6.0"
+BASELINE, RESTRICTED = "baseline", "restricted"
+_CONTROLS = {
+    "risk.privileged": (BASELINE, "Privileged Containers"),
+    "risk.host-network": (BASELINE, "Host Namespaces"),
+    "risk.host-pid": (BASELINE, "Host Namespaces"),
+    "risk.host-ipc": (BASELINE, "Host Namespaces"),
+    "risk.capability": (BASELINE, "Capabilities"),
+    "risk.host-root": (BASELINE, "HostPath Volumes"),
+    "risk.host-mount": (BASELINE, "HostPath Volumes"),
+    "risk.engine-socket": (BASELINE, "HostPath Volumes"),
+    "risk.exposed-port": (BASELINE, "Host Ports"),
+    "risk.no-apparmor": (BASELINE, "AppArmor"),
+    "risk.no-selinux": (BASELINE, "SELinux"),
+    "risk.unmasked-paths": (BASELINE, "/proc Mount Type"),
+    "risk.no-seccomp": (BASELINE, "Seccomp"),
+    "risk.sysctl": (BASELINE, "Sysctls"),
+    "risk.new-privileges": (RESTRICTED, "Privilege Escalation"),
+    "risk.root-user": (RESTRICTED, "Running as Non-root"),
+}
+"""By rule: the lowest level of the Kubernetes Pod Security Standards that a signal violates, and its control there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +45,14 @@ class RiskSignal:
     why: str
     cis: str = ""
 
+    @property
+    def pod_security(self) -> tuple[str, str]:
+        """The lowest level of the Pod Security Standards that it violates and the control; empty where none."""
+        return _CONTROLS.get(self.rule, ("", ""))
+
     def to_document(self) -> JsonObject:
         """Return the JSON form."""
-        return {**asdict(self), "severity": self.severity.value}
+        return {**asdict(self), "severity": self.severity.value, "pod_security": self.pod_security[0]}
 
 
 def as_list(value: object) -> list[str]:
