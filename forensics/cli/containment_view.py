@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,17 @@ from forensics.containment.isolate import ContainmentResult, isolate, preview
 from forensics.containment.journal import Journal
 from forensics.containment.pointers import find_by_name, find_case
 from forensics.containment.scene import read_scene
-from forensics.errors import ContainerNotFoundError, EngineError, IrError, UsageError
+from forensics.errors import ContainerNotFoundError, UsageError
 from forensics.evidence.case import Case
 from forensics.model import JsonObject, Subject
 from forensics.text import show
 
 if TYPE_CHECKING:
     from forensics.cli.settings import Settings
+    from forensics.containment.batch import Batch, Cut
     from forensics.containment.plan import Scene
     from forensics.containment.port import ContainmentEngine
     from forensics.containment.release import ReleaseResult
-
-
-_AT_ONCE = 16
 
 
 def read_options(*, freeze: bool | None, reason: str, cut_sharing: bool | None) -> IsolationOptions:
@@ -75,29 +74,17 @@ def show_plan(refs: tuple[str, ...], options: IsolationOptions, *, as_json: bool
     return 0
 
 
-def run_isolations(refs: tuple[str, ...], case_dir: Path | None, options: IsolationOptions) -> list[ContainmentResult]:
-    """Contain many at once, each in a case of its own below *case_dir*; those that fail do not stop the others.
+def run_isolations(refs: tuple[str, ...], case_dir: Path | None, options: IsolationOptions) -> Batch:
+    """Contain many at once, each in a case of its own below *case_dir*; those that fail do not stop the others."""
+    from forensics.containment.batch import isolate_many  # noqa: PLC0415 - only for many
 
-    Raises:
-        UsageError: one of them could not be contained at all; the sentence names it, the others are contained.
-    """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only for many
+    settings = read_settings()
+    with open_containment_engine(settings.engine) as engine:
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = [
-            (ref, pool.submit(run_isolation, ref, case_dir / ref[:12] if case_dir else None, options)) for ref in refs
-        ]
-    results, failed = [], []
-    for ref, future in running:
-        error = future.exception()
-        if isinstance(error, IrError):
-            failed.append(f"{show(ref[:12])} ({error.message})")
-        else:
-            results.append(future.result())
-    if failed:
-        show_results(results, err=True)
-        raise EngineError(f"not contained: {', '.join(failed)}", hint="contain these one by one")
-    return results
+        def open_case(scene: Scene) -> Case:
+            return _open_case(scene, case_dir / scene.container.id[:12] if case_dir else None, engine, settings)
+
+        return isolate_many(engine, refs, open_case, options, _say_cut)
 
 
 def contain(  # noqa: PLR0913, PLR0917 - what the command line says
@@ -110,22 +97,52 @@ def contain(  # noqa: PLR0913, PLR0917 - what the command line says
 ) -> int:
     """Contain what is meant and print how that went; 1 when something is not proved."""
     if container and not (network or label):
-        results = [run_isolation(container, case_dir, options)]
-        document = results[0].to_document()
-    else:
-        results = run_isolations(choose(container, network, label), case_dir, options)
-        document = {"schema": "ir.containments/1", "containments": [result.to_document() for result in results]}
+        result = run_isolation(container, case_dir, options)
+        emit_json(result.to_document()) if as_json else show_results((result,))
+        return int(not result.is_done)
+    started = time.monotonic()
+    batch = run_isolations(choose(container, network, label), case_dir, options)
     if as_json:
-        emit_json(document)
+        emit_json(_render_batch(batch, time.monotonic() - started))
     else:
-        show_results(results)
-    return int(not all(result.is_done for result in results))
+        show_results(batch.results)
+    for ref, error in batch.failed:
+        say(f"NOT CONTAINED  {show(ref[:12])}: {error.message}", err=True)
+    if not batch.results:
+        raise batch.failed[0][1]
+    return int(bool(batch.failed) or not all(result.is_done for result in batch.results))
 
 
-def show_results(results: list[ContainmentResult], *, err: bool = False) -> None:
+def _render_batch(batch: Batch, seconds: float) -> JsonObject:
+    return {
+        "schema": "ir.containments/1",
+        "containments": [result.to_document() for result in batch.results],
+        "failed": [{"container": ref, "error": error.message} for ref, error in batch.failed],
+        "cut": {
+            "seconds": round(batch.cut.seconds, 3),
+            "containers": list(batch.cut.cut),
+            "uncertain": [{"container": ref, "reason": reason} for ref, reason in batch.cut.uncertain],
+        },
+        "seconds": round(seconds, 3),
+    }
+
+
+def _say_cut(cut: Cut) -> None:
+    """Say on stderr, before the engine takes its time, who is cut off already."""
+    total = len(cut.cut) + len(cut.uncertain)
+    say(
+        f"CUT  {len(cut.cut)} of {total}: the host lets no packet leave them or reach them ({cut.seconds:.2f} s)",
+        err=True,
+    )
+    for ref, reason in cut.uncertain:
+        say(f"     {show(ref[:12])} not yet: {reason}", err=True)
+    say("     now the engine disconnects them, and each is looked at again", err=True)
+
+
+def show_results(results: tuple[ContainmentResult, ...]) -> None:
     """Print for each container what was done, and whether it is proved."""
     for result in results:
-        _say_result(result, err=err)
+        _say_result(result)
 
 
 def run_isolation(ref: str, case_dir: Path | None, options: IsolationOptions) -> ContainmentResult:
@@ -230,7 +247,7 @@ def _say_plan(plan: Plan) -> None:
         say(f"note {warning}")
 
 
-def _say_result(result: ContainmentResult, *, err: bool) -> None:
+def _say_result(result: ContainmentResult) -> None:
     name, case = show(result.container_name), show(str(result.case))
     lines = []
     for done in result.performed:
@@ -244,4 +261,4 @@ def _say_result(result: ContainmentResult, *, err: bool) -> None:
     lines += [f"NOT PROVED  {reason}" for reason in result.proof.reasons]
     lines += [f"case    {case}", f"next    ir collect {name} --case {case}", f"undo    ir release {name}"]
     for line in lines:
-        say(line, err=err)
+        say(line)

@@ -77,6 +77,8 @@ def run_isolation(wanted: Isolation) -> int:
     from forensics.cli import containment_view as view  # noqa: PLC0415 - keeps `ir --help` light
 
     options = view.read_options(freeze=wanted.freeze, reason=wanted.reason, cut_sharing=wanted.cut_sharing)
+    if not wanted.container:
+        options = options._replace(host_first=True)
     if wanted.dry_run:
         return view.show_plan(
             view.choose(wanted.container, wanted.network, wanted.label), options, as_json=wanted.as_json

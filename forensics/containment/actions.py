@@ -22,6 +22,7 @@ class ActionKind(enum.StrEnum):
     RESTART_POLICY = "restart-policy"
     FILTER = "filter"
     BLOCK_ADDRESS = "block-address"
+    LOWER_FAR_ENDS = "lower-far-ends"
     DISCONNECT = "disconnect"
     REMOVE_INTERFACE = "remove-interface"
     LOWER_INTERFACE = "lower-interface"
@@ -64,11 +65,16 @@ class Plan(NamedTuple):
 
 
 class IsolationOptions(NamedTuple):
-    """What the operator, or the playbook's contain step, asked for."""
+    """What the operator, or the playbook's contain step, asked for.
+
+    ``host_first`` lets the host cut before the engine is asked to disconnect: for many at once, which the engine
+    disconnects one after the other.
+    """
 
     freeze: bool = True
     reason: str = ""
     cut_sharing: bool = False
+    host_first: bool = False
 
 
 def parse_action(document: JsonObject) -> Action:

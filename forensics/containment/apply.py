@@ -54,13 +54,13 @@ def destroy_connections(footprint: Footprint) -> int:
     Raises:
         EngineError: the kernel cannot (CONFIG_INET_DIAG_DESTROY).
     """
-    from forensics.engine.footprint import read_socket_owners  # noqa: PLC0415 - only where sockets are destroyed
-    from forensics.engine.netns import Namespace, is_foreign_connection  # noqa: PLC0415 - only there too
+    from forensics.engine.namespace_search import read_socket_owners  # noqa: PLC0415 - only where sockets are destroyed
+    from forensics.engine.netns import is_foreign_connection, open_one  # noqa: PLC0415 - only there too
 
     destroyed = 0
     owners = read_socket_owners(footprint.members)
     for use in footprint.namespaces:
-        with Namespace(use.path) as namespace:
+        with open_one(use.inode, use.paths) as namespace:
             for found in _tcp_sockets(namespace.netlink):
                 if is_foreign_connection(found) and (use.is_exclusive or found.inode in owners):
                     namespace.netlink.destroy(found)
@@ -94,12 +94,20 @@ def _unfreeze(_: Action, engine: ContainmentEngine, container: Container, __: Fo
 
 
 def _drop_restart_policy(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
-    engine.update_restart_policy(container, "no")
-    return ""
+    return _set_restart_policy(engine, container, "no", 0)
 
 
 def _restore_restart_policy(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
-    engine.update_restart_policy(container, str(action.parameters["name"]), int(action.parameters["maximum_retries"]))
+    return _set_restart_policy(
+        engine, container, str(action.parameters["name"]), int(action.parameters["maximum_retries"])
+    )
+
+
+def _set_restart_policy(engine: ContainmentEngine, container: Container, name: str, retries: int) -> str:
+    policy = (engine.find_container(container.id).raw.get("HostConfig") or {}).get("RestartPolicy") or {}
+    if (str(policy.get("Name") or "no"), int(policy.get("MaximumRetryCount") or 0)) == (name, retries):
+        return "was so already"
+    engine.update_restart_policy(container, name, retries)
     return ""
 
 
@@ -142,11 +150,11 @@ def _unblock(action: Action, _: ContainmentEngine, __: Container, footprint: Foo
 
 
 def _on_own_namespaces(footprint: Footprint, change: Callable[[Netlink], None]) -> str:
-    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only where an address is blocked
+    from forensics.engine.netns import open_one  # noqa: PLC0415 - only where an address is blocked
 
     own = [use for use in footprint.namespaces if use.is_exclusive]
     for use in own:
-        with Namespace(use.path) as namespace:
+        with open_one(use.inode, use.paths) as namespace:
             change(namespace.netlink)
     return "" if own else "it has no network namespace of its own any more"
 
@@ -206,6 +214,30 @@ def _remove_far_end(action: Action, engine: ContainmentEngine, _: Container, __:
     return ""
 
 
+def _lower_far_ends(action: Action, engine: ContainmentEngine, _: Container, __: Footprint) -> str:
+    return _set_far_ends(action, engine, up=False)
+
+
+def _raise_far_ends(action: Action, engine: ContainmentEngine, _: Container, __: Footprint) -> str:
+    return _set_far_ends(action, engine, up=True)
+
+
+def _set_far_ends(action: Action, engine: ContainmentEngine, *, up: bool) -> str:
+    from forensics.containment.scene import find_engine_namespace  # noqa: PLC0415 - only where many are cut at once
+    from forensics.engine.far_ends import FarEnd, set_far_end  # noqa: PLC0415 - only there too
+    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only there too
+
+    ends = [FarEnd(**end) for end in action.parameters.get("ends", ())]
+    if not ends:
+        return "none was found"
+    try:
+        with Namespace(find_engine_namespace(engine.url)) as namespace:
+            done = sum(set_far_end(namespace, end, up=up) for end in ends)
+    except OSError as error:
+        raise EngineError(f"the engine's network namespace cannot be used ({error})") from error
+    return "" if done == len(ends) else f"{len(ends) - done} of {len(ends)} are gone"
+
+
 def _lower_interface(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
     return _on_link(action, footprint, lambda netlink, index: netlink.set_link(index, up=False))
 
@@ -215,13 +247,13 @@ def _raise_interface(action: Action, _: ContainmentEngine, __: Container, footpr
 
 
 def _on_link(action: Action, footprint: Footprint, change: Callable[[Netlink, int], None]) -> str:
-    from forensics.engine.netns import Namespace  # noqa: PLC0415 - only where an interface was left behind
+    from forensics.engine.netns import open_one  # noqa: PLC0415 - only where an interface was left behind
 
     wanted, index, mac = (action.parameters[name] for name in ("namespace", "index", "mac"))
     for use in footprint.namespaces:
         if use.inode != wanted or not use.is_exclusive:
             continue
-        with Namespace(use.path) as namespace:
+        with open_one(use.inode, use.paths) as namespace:
             if any(link.ifindex == index and link.mac == mac for link in namespace.read().interfaces):
                 change(namespace.netlink, int(index))
                 return ""
@@ -238,6 +270,7 @@ _APPLY = {
     ActionKind.FILTER: _filter,
     ActionKind.BLOCK_ADDRESS: _block,
     ActionKind.DISCONNECT: _disconnect,
+    ActionKind.LOWER_FAR_ENDS: _lower_far_ends,
     ActionKind.REMOVE_INTERFACE: _remove_interface,
     ActionKind.LOWER_INTERFACE: _lower_interface,
     ActionKind.REMOVE_FAR_END: _remove_far_end,
@@ -249,5 +282,6 @@ _UNDO = {
     ActionKind.FILTER: _unfilter,
     ActionKind.BLOCK_ADDRESS: _unblock,
     ActionKind.DISCONNECT: _connect,
+    ActionKind.LOWER_FAR_ENDS: _raise_far_ends,
     ActionKind.LOWER_INTERFACE: _raise_interface,
 }

@@ -5,6 +5,7 @@ Loaded while the engine is busy freezing; nothing here is needed before that.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from forensics.containment.actions import Action, ActionKind, IsolationOptions, 
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
 from forensics.containment.far_side import FarSide, FarView, plan_far_end
-from forensics.containment.plan import Scene, number_actions, plan_block, plan_leftovers
-from forensics.containment.probe import EchoProbe
+from forensics.containment.plan import Scene, number_actions, plan_block, plan_disconnects, plan_freeze, plan_leftovers
+from forensics.containment.probe import EchoProbe, find_gateways
 from forensics.containment.prove import Observation, Probes, Proof, prove
 from forensics.containment.replacement import Replacement, find_replacements
 from forensics.containment.scene import capture, find_engine_namespace, look
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from forensics.model import JsonObject
 
 _ROUNDS = 4
+_TRIES = 2
 
 
 class Cutting:
@@ -45,6 +47,7 @@ class Cutting:
         self._options = options
         self._asked: tuple[str, ...] = ()
         self._answered: tuple[str, ...] = ()
+        self._reached: tuple[str, ...] = ()
         self._writing: Beside[None] | None = None
         self.replacements: tuple[Replacement, ...] = ()
         self._running = engine.list_containers()
@@ -72,10 +75,30 @@ class Cutting:
         self._before = look(self._engine, self._before.container)
         self._far_side.note(self._engine, self._before, self._known_attachments(), frozen=self._options.freeze)
         self._writing = Beside(partial(self._write, plan, capture(self._before)))
+        self._reached = self._ask_outward(self._before, find_gateways(self._before.container))
 
     def run(self, actions: list[Action]) -> None:
         """Carry out *actions*; one that fails is a result, and the next one is tried all the same."""
-        self._perform(actions, self._before)
+        ends = {"ends": [end._asdict() for end in self._far_side.recorded]}
+        known = [
+            action._replace(parameters=ends) if action.kind is ActionKind.LOWER_FAR_ENDS else action
+            for action in actions
+        ]
+        self._perform(known, self._before)
+
+    def see_cut(self) -> str:
+        """Return why the host's own cut is not certain, empty where it is; whether it is goes on record at once."""
+        self._probe.send(self._answered)
+        reason = self._far_side.find_open(self._before)
+        answered = self._probe.collect(self._probe.wait_seconds) if self._answered else ()
+        reason = reason or (f"{answered[0]} still answers" if answered else "")
+        document = {
+            "ends": [end._asdict() for end in self._far_side.recorded],
+            "answered_before": list(self._answered),
+            "answered_after": list(answered),
+        }
+        self._journal.write_cut(document, reason)
+        return reason
 
     def prove(self) -> Proof:
         """Look at what is left, cut that too, and decide."""
@@ -111,6 +134,11 @@ class Cutting:
         return look(self._engine, self._engine.find_container(self._before.container.id))
 
     def _plan_rest(self, after: Scene) -> Iterator[Action]:
+        yield from plan_freeze(after.container, self._options)  # it was started meanwhile
+        again = [action for action in plan_disconnects(after, self._options) if self._count_tries(action) < _TRIES]
+        if again:  # it was started, or connected, while it was cut
+            yield from again
+            return
         leftovers = plan_leftovers(after, self._known_attachments())
         yield from leftovers
         self._far = self._far_side.look(after, self._running)
@@ -129,6 +157,13 @@ class Cutting:
                 precondition="the container is not frozen",
             )
 
+    def _count_tries(self, action: Action) -> int:
+        wanted = action.parameters["attachment"]["network_id"]
+        return sum(
+            done.action.kind is ActionKind.DISCONNECT and done.action.parameters["attachment"]["network_id"] == wanted
+            for done in self.performed
+        )
+
     def _known_attachments(self) -> tuple[NetworkAttachment, ...]:
         """Every attachment that was ever cut in this case: an interface of it may turn up late."""
         return self._before.container.networks + tuple(
@@ -137,13 +172,28 @@ class Cutting:
             if action.kind is ActionKind.DISCONNECT
         )
 
+    def _ask_outward(self, scene: Scene, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """Return which addresses answer to this process, standing in the container's own network namespace."""
+        path = f"/proc/{scene.container.pid}/ns/net"
+        if not addresses or not any(use.path == path for use, _ in scene.own):
+            return ()
+        with contextlib.closing(EchoProbe(path)) as probe:
+            return probe.ask(addresses)
+
     def _observe(self, after: Scene) -> Observation:
         kinds = {action.kind for action in self._journal.read_open()}
         answered = self._probe.collect(self._probe.wait_seconds) if self._answered else ()
         return Observation(
             before=self._before,
             after=after,
-            probes=Probes(self._answered, answered, self._asked, self._probe.problem),
+            probes=Probes(
+                self._answered,
+                answered,
+                self._asked,
+                self._probe.problem,
+                self._reached,
+                self._ask_outward(after, self._reached),
+            ),
             want_frozen=self._options.freeze,
             far=self._far,
             is_filtered=_is_filtered(after),

@@ -16,6 +16,7 @@ from forensics.engine.far_ends import (
     HiddenEnd,
     find_bridge,
     find_hidden,
+    is_down,
     list_far_ends,
     name_namespace,
     read_far_end,
@@ -111,6 +112,29 @@ class FarSide:
         mine += [HiddenEnd(end, "", "") for end in left if end not in {found.end for found in mine}]
         unclear = [found for found in hidden if found not in mine]
         return FarView(tuple(mine), (*self._find_unseen(after), *map(self._explain, unclear)))
+
+    @property
+    def recorded(self) -> tuple[FarEnd, ...]:
+        """The other ends of the container's interfaces, as they were before the cut."""
+        return self._recorded
+
+    def find_open(self, before: Scene) -> str:
+        """Return why packets may still pass although every recorded end was taken down; empty where none can.
+
+        Raises:
+            EngineError: the kernel's answer cannot be read.
+        """
+        if self._namespace is None:
+            return self.problem
+        if self._must_search and not (self._was_frozen and not self._lost):
+            return "its processes may have moved an interface out of sight"
+        recorded = {(end.peer_index, end.ifindex) for end in self._recorded}
+        for _, snapshot in before.own:
+            for interface in snapshot.uplinks:
+                if (interface.ifindex, interface.peer_index) not in recorded and interface.is_up:
+                    return f"interface {show(interface.name)} has no end in the engine's network namespace"
+        still_up = [end for end in self._recorded if not is_down(self._namespace, end)]
+        return f"{show(still_up[0].name)} is still up" if still_up else ""
 
     def describe(self, view: FarView) -> JsonObject:
         """Return what was looked at, for the proof."""

@@ -17,6 +17,9 @@ from forensics.containment.pointers import remember
 from forensics.model import JsonObject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from forensics.containment.actions import Action
     from forensics.containment.cutting import Cutting
     from forensics.containment.port import ContainmentEngine
     from forensics.containment.prove import Proof
@@ -79,29 +82,65 @@ def isolate(engine: ContainmentEngine, scene: Scene, case: Case, options: Isolat
         RefusedError: it cannot be cut off without cutting others.
         EngineError: the engine is gone half-way; the custody log holds what was begun.
     """
-    started = time.monotonic()
-    journal = Journal(case, scene.container.id)
-    plan = plan_isolation(scene, options)
-    first = journal.count_actions() + 1
-    plan = Plan(plan.container_id, plan.container_name, number_actions(plan.actions, first), plan.warnings)
-    prepared = Beside(partial(_prepare, engine, scene, journal, options))
-    journal.write_plan(plan, options.reason)
-    forgetful = remember(scene.container.id, scene.container.name, case.root)
-    guarded = _guard(engine, scene, journal, plan)
-    with contextlib.closing(prepared.result()) as cutting:
-        cutting.capture(plan)
-        cutting.run([action for action in plan.actions if action.kind not in _FIRST_KINDS])
+    with contextlib.closing(Isolation(engine, scene, case, options)) as isolation:
+        isolation.begin()
+        return isolation.finish()
+
+
+class Isolation:
+    """One isolation in two parts, so that of many all are cut before the engine disconnects the first."""
+
+    def __init__(self, engine: ContainmentEngine, scene: Scene, case: Case, options: IsolationOptions) -> None:
+        """Plan and put the plan on record; nothing is changed.
+
+        Raises:
+            RefusedError: it cannot be cut off without cutting others.
+        """
+        self._started = time.monotonic()
+        self._engine, self._scene, self._case = engine, scene, case
+        self._journal = Journal(case, scene.container.id)
+        plan = plan_isolation(scene, options)
+        first = self._journal.count_actions() + 1
+        self._plan = Plan(plan.container_id, plan.container_name, number_actions(plan.actions, first), plan.warnings)
+        self._guarded: list[Performed] = []
+        self._cutting: Cutting | None = None
+        self._prepared = Beside(partial(_prepare, engine, scene, self._journal, options))
+        self._journal.write_plan(self._plan, options.reason)
+        self._forgetful = remember(scene.container.id, scene.container.name, case.root)
+
+    def close(self) -> None:
+        """Close the probe, and see that the capture is in the case."""
+        cutting = self._cutting or self._prepared.result()
+        cutting.close()
+
+    def begin(self) -> str:
+        """Freeze, capture, and do everything but the engine's disconnects; return why the cut is not certain yet."""
+        self._guarded = _guard(self._engine, self._scene, self._journal, self._plan)
+        self._cutting = cutting = self._prepared.result()
+        cutting.capture(self._plan)
+        cutting.run(self._select(lambda kind: kind not in _FIRST_KINDS and kind is not ActionKind.DISCONNECT))
+        if any(action.kind is ActionKind.LOWER_FAR_ENDS for action in self._plan.actions):
+            return cutting.see_cut()
+        return "the host alone cannot cut it"
+
+    def finish(self) -> ContainmentResult:
+        """Let the engine disconnect, look again, cut what is left, prove."""
+        cutting = self._cutting or self._prepared.result()
+        cutting.run(self._select(lambda kind: kind is ActionKind.DISCONNECT))
         proof = cutting.prove()
-    return ContainmentResult(
-        container_id=scene.container.id,
-        container_name=scene.container.name,
-        case=case.root,
-        performed=(*guarded, *cutting.performed),
-        proof=proof,
-        warnings=(*plan.warnings, *([forgetful] if forgetful else [])),
-        seconds=time.monotonic() - started,
-        replacements=cutting.replacements,
-    )
+        return ContainmentResult(
+            container_id=self._scene.container.id,
+            container_name=self._scene.container.name,
+            case=self._case.root,
+            performed=(*self._guarded, *cutting.performed),
+            proof=proof,
+            warnings=(*self._plan.warnings, *([self._forgetful] if self._forgetful else [])),
+            seconds=time.monotonic() - self._started,
+            replacements=cutting.replacements,
+        )
+
+    def _select(self, wanted: Callable[[ActionKind], bool]) -> list[Action]:
+        return [action for action in self._plan.actions if wanted(action.kind)]
 
 
 def _guard(engine: ContainmentEngine, scene: Scene, journal: Journal, plan: Plan) -> list[Performed]:

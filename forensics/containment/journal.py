@@ -1,7 +1,7 @@
 """Containment's part of the custody log: every change is on record before it happens, and the log alone can undo it.
 
-``details.event`` is *plan*, *apply*, *undo*, *proof* or *released*. An *apply* whose end is missing counts as done: the
-process may have been killed between the change and the record of it.
+``details.event`` is *plan*, *apply*, *undo*, *cut*, *proof* or *released*. An *apply* whose end is missing counts as
+done: the process may have been killed between the change and the record of it.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ class Journal:
         if not self._case.sealed:
             self._case.add_json("containment-capture", document, source=self._source, method="host /proc and netlink")
 
+    def write_cut(self, document: JsonObject, reason: str) -> None:
+        """Put on record that the host has cut it off, or why that is not certain yet; the proof comes at the end."""
+        self._record("cut", result="failed" if reason else "ok", error=reason or None, cut=document)
+
     def write_proof(self, event: str, document: JsonObject, *, succeeded: bool, reasons: tuple[str, ...]) -> None:
         """Keep a proof; *event* is ``proof`` after a cut and ``released`` after an undo."""
         item = self._store(f"ir.containment-{event}/1", document)
@@ -70,7 +74,21 @@ class Journal:
             result="ok" if succeeded else "failed",
             error="; ".join(reasons) or None,
             evidence_ids=(item.id,) if item else (),
+            **({"probe": document["probe"]} if "probe" in document else {}),
         )
+
+    def read_probe(self) -> JsonObject:
+        """Return what the first proof of the open containment says of its probe; nothing where there is none."""
+        found: JsonObject = {}
+        for entry in self._case.custody():
+            details = entry.details or {}
+            if entry.action != _ACTION or details.get("container") != self._container_id:
+                continue
+            if details.get("event") == "proof" and not found:
+                found = dict(details.get("probe") or {})
+            elif details.get("event") == "released":
+                found = {}
+        return found
 
     def read_open(self) -> tuple[Action, ...]:
         """Return the actions that were begun and not undone, in the order of their beginning."""
@@ -106,9 +124,10 @@ class Journal:
         )
         try:
             note = change()
-        except IrError as error:
-            self._record(event, result="failed", error=error.message, action=document)
-            return Performed(action, error=error.message)
+        except (IrError, OSError) as error:  # an OSError: what was looked at a moment ago is gone
+            message = error.message if isinstance(error, IrError) else str(error)
+            self._record(event, result="failed", error=message, action=document)
+            return Performed(action, error=message)
         self._record(event, action=document, note=note)
         return Performed(action, note=note)
 

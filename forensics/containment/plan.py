@@ -30,7 +30,8 @@ _REMOVABLE = frozenset({"veth", "macvlan", "ipvlan"})
 class Scene(NamedTuple):
     """What the host and the engine say of the container before anything is changed.
 
-    ``services`` are addresses within its own namespace where a process from outside answers, and may ask others.
+    ``services`` are addresses within its own namespace where a process from outside answers, and may ask others;
+    ``doors`` are sockets of the host that are mounted into it.
     """
 
     container: Container
@@ -38,6 +39,7 @@ class Scene(NamedTuple):
     snapshots: tuple[tuple[NamespaceUse, Snapshot], ...] = ()
     sharing: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
 
     @property
     def own(self) -> tuple[tuple[NamespaceUse, Snapshot], ...]:
@@ -65,7 +67,8 @@ def plan_isolation(scene: Scene, options: IsolationOptions) -> Plan:
         *_guard(scene.container, options),
         *_plan_filter(scene, options),
         *_plan_blocks(scene, options),
-        *_plan_disconnects(scene, options),
+        *_plan_far_ends(scene, options),
+        *plan_disconnects(scene, options),
     ]
     container = scene.container
     return Plan(container.id, container.name, number_actions(actions), tuple(_warn(scene, options)))
@@ -107,7 +110,8 @@ def plan_leftovers(scene: Scene, attachments: tuple[NetworkAttachment, ...]) -> 
     ]
 
 
-def _guard(container: Container, options: IsolationOptions) -> Iterator[Action]:
+def plan_freeze(container: Container, options: IsolationOptions) -> Iterator[Action]:
+    """Yield what freezes it, if that is wanted and it runs."""
     if options.freeze and container.status == "running":
         yield Action(
             "",
@@ -116,6 +120,10 @@ def _guard(container: Container, options: IsolationOptions) -> Iterator[Action]:
             inverse="let the processes go on",
             precondition="the container is running",
         )
+
+
+def _guard(container: Container, options: IsolationOptions) -> Iterator[Action]:
+    yield from plan_freeze(container, options)
     policy = (container.raw.get("HostConfig") or {}).get("RestartPolicy") or {}
     name, retries = str(policy.get("Name") or "no"), int(policy.get("MaximumRetryCount") or 0)
     if name != "no":
@@ -173,7 +181,21 @@ def plan_block(address: str) -> Action:
     )
 
 
-def _plan_disconnects(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
+def _plan_far_ends(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
+    if not options.host_first or scene.shares_network or not scene.footprint.is_visible:
+        return
+    if scene.container.is_running and any(item.name not in _UNCUTTABLE for item in scene.container.networks):
+        yield Action(
+            "",
+            ActionKind.LOWER_FAR_ENDS,
+            effect="take down the engine's end of each of its interfaces: that cuts it off before the engine is asked",
+            inverse="raise those ends that are still there",
+            precondition="its interfaces are pairs whose other ends are in the engine's network namespace",
+        )
+
+
+def plan_disconnects(scene: Scene, options: IsolationOptions) -> Iterator[Action]:
+    """Yield the engine's disconnects, the newest network first."""
     if scene.sharing and not options.cut_sharing:
         return
     for order, attachment in reversed(tuple(enumerate(order_attachments(scene)))):
@@ -186,8 +208,17 @@ def _plan_disconnects(scene: Scene, options: IsolationOptions) -> Iterator[Actio
             inverse=f"connect to network {show(attachment.name)} with the same aliases, addresses and options",
             precondition="the container is attached to the network",
             affects=scene.sharing,
-            parameters={"order": order, "attachment": attachment_to_document(attachment)},
+            parameters={
+                "order": order,
+                "attachment": attachment_to_document(attachment),
+                "endpoint_id": _find_endpoint(scene.container, attachment.name),
+            },
         )
+
+
+def _find_endpoint(container: Container, network: str) -> str:
+    attached = (container.raw.get("NetworkSettings") or {}).get("Networks") or {}
+    return str((attached.get(network) or {}).get("EndpointID") or "")
 
 
 def _cut_interface(use: NamespaceUse, interface: Interface, known: set[str]) -> Action:
@@ -235,10 +266,14 @@ def _warn(scene: Scene, options: IsolationOptions) -> Iterator[str]:
         yield f"its network namespace is shared with {', '.join(map(show, scene.sharing))}; only this container is cut"
     elif scene.sharing:
         yield f"these containers share its network and are cut off too: {', '.join(map(show, scene.sharing))}"
+    if container.status == "restarting":
+        yield "the engine starts it again and again; it may do so once more, without a network and without a freeze"
     frozen = options.freeze or container.status == "paused"
     for mount in container.mounts:
-        if mount.source.endswith(_ENGINE_SOCKETS) and not frozen:
+        if mount.source.endswith(_ENGINE_SOCKETS) and mount.source not in scene.doors and not frozen:
             yield f"it holds the engine's own socket {show(mount.source)}, which no network cut closes; freeze it"
+    for door in scene.doors if not frozen else ():
+        yield f"it can still reach the host's socket {show(door)}, which no network cut closes; freeze it"
     named = any(item.name not in _WITHOUT_RESOLVER for item in container.networks)
     if not frozen and named and not scene.footprint.is_visible:
         yield "the engine's resolver (127.0.0.11) still answers a running container and may ask outside; freeze it"

@@ -11,9 +11,13 @@ import select
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
 
 from forensics.engine.netns import Namespace
 from forensics.errors import EngineError
+
+if TYPE_CHECKING:
+    from forensics.engine.base import Container
 
 _ECHO_V4, _ECHO_V6 = (8, 0), (128, 129)
 _TOKEN_BYTES = 16
@@ -24,7 +28,7 @@ _PATIENCE = 20
 
 
 class EchoProbe:
-    """Raw sockets in the engine's namespace; send, then collect the answers."""
+    """Raw sockets in one network namespace, usually the engine's; send, then collect the answers."""
 
     def __init__(self, namespace_path: str) -> None:
         """Open the sockets. Where that is not possible the probe stays silent and :attr:`problem` says why."""
@@ -44,20 +48,21 @@ class EchoProbe:
 
     def send(self, addresses: tuple[str, ...]) -> None:
         """Send one echo request to each address."""
-        self._token, self._sent, self._sent_at = os.urandom(_TOKEN_BYTES), set(addresses), time.monotonic()
+        self._token, self._sent, self._sent_at = os.urandom(_TOKEN_BYTES), set(), time.monotonic()
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             if family not in self._sockets:
                 continue
             try:
                 self._sockets[family].sendto(_build(family, self._token), (address, 0))
+                self._sent.add(address)
             except OSError:
-                continue  # no way to there: the same as no answer
+                continue  # no way to there: the same as no answer, and nothing to wait for
 
     def collect(self, wait_seconds: float) -> tuple[str, ...]:
         """Return the addresses that answered within *wait_seconds* of the sending; returns early if all did."""
         answered: set[str] = set()
-        while self._sockets and answered < self._sent:
+        while answered < self._sent:
             left = self._sent_at + wait_seconds - time.monotonic()
             ready = select.select(list(self._sockets.values()), [], [], max(left, 0))[0]
             if not ready:
@@ -73,6 +78,11 @@ class EchoProbe:
             took = time.monotonic() - self._sent_at
             self.wait_seconds = min(max(took * _PATIENCE, _SHORTEST_SECONDS), _LONGEST_SECONDS)
         return answered
+
+    def ask(self, addresses: tuple[str, ...], wait_seconds: float = 0.0) -> tuple[str, ...]:
+        """Send one echo request to each address and return who answers, by default within what is usual nearby."""
+        self.send(addresses)
+        return self.collect(wait_seconds or _SHORTEST_SECONDS * 4)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -91,6 +101,15 @@ class EchoProbe:
         else:
             is_reply = packet[:1] == bytes([_ECHO_V6[1]])
         return {str(sender[0]).partition("%")[0]} if is_reply and self._token in packet else set()
+
+
+def find_gateways(container: Container) -> tuple[str, ...]:
+    """Return the gateways of its networks, as the engine tells them, but for link-local ones."""
+    attached = (container.raw.get("NetworkSettings") or {}).get("Networks") or {}
+    found = (
+        str((endpoint or {}).get(key) or "") for endpoint in attached.values() for key in ("Gateway", "IPv6Gateway")
+    )
+    return tuple(dict.fromkeys(address for address in found if address and not address.startswith("fe80")))
 
 
 def _build(family: int, token: bytes) -> bytes:

@@ -22,12 +22,17 @@ _NO_NETWORK = frozenset({"none"})
 
 
 class Probes(NamedTuple):
-    """Which addresses answered before and after; ``problem`` says why nobody could be asked."""
+    """Which addresses answered before and after; ``problem`` says why nobody could be asked.
+
+    ``reached_before`` and ``reached_after`` are gateways that answered when asked from its own namespace.
+    """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     problem: str = ""
+    reached_before: tuple[str, ...] = ()
+    reached_after: tuple[str, ...] = ()
 
 
 class Observation(NamedTuple):
@@ -55,8 +60,8 @@ def prove(seen: Observation) -> Proof:
 
     (1) the host sees the container's processes; (2) the engine lists no network; (3) none of its own namespaces has an
     interface that is up; (4) none knows a way out; (5) no connection could go on; (6) what it shares with others is
-    filtered; (7) nothing answers that answered before; (8) it is frozen if that was asked; (9) on the engine's side
-    nothing is left that leads to it, or may.
+    filtered; (7) nothing answers that answered before, asked from the engine's side or from its own; (8) it is frozen
+    if that was asked; (9) on the engine's side nothing is left that leads to it, or may.
     """
     reasons = tuple(dict.fromkeys(_find_reasons(seen)))
     return Proof(not reasons, reasons, _describe(seen, reasons))
@@ -78,15 +83,21 @@ def _find_reasons(seen: Observation) -> Iterator[str]:
         yield from _check_services(seen)
     if after.shares_network and container.is_running:  # (6)
         yield from _check_shared(seen, frozen=frozen)
-    for address in seen.probes.after:  # (7)
-        if not seen.is_filtered:
-            yield f"{address} still answers"
+    yield from _check_probes(seen)
     if seen.want_frozen and container.is_running and not frozen:  # (8)
         yield "its processes were to be frozen and are not"
     yield from _check_engine_side(seen.far)
     if after.footprint.outsiders:
         pids = ", ".join(map(str, after.footprint.outsiders))
         yield f"processes {pids} left its control group and are neither frozen nor filtered"
+
+
+def _check_probes(seen: Observation) -> Iterator[str]:
+    for address in seen.probes.after:  # (7)
+        if not seen.is_filtered:
+            yield f"{address} still answers"
+    for address in seen.probes.reached_after:
+        yield f"{address} still answers when it is asked from the container's network namespace"
 
 
 def _check_engine_side(far: FarView) -> Iterator[str]:
@@ -140,6 +151,8 @@ def _describe(seen: Observation, reasons: tuple[str, ...]) -> JsonObject:
             "asked": list(seen.probes.asked),
             "answered_before": list(seen.probes.before),
             "answered_after": list(seen.probes.after),
+            "reached_before": list(seen.probes.reached_before),
+            "reached_after": list(seen.probes.reached_after),
             "inconclusive": sorted(set(seen.probes.asked) - set(seen.probes.before)),
             "problem": seen.probes.problem or None,
         },

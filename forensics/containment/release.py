@@ -6,7 +6,6 @@ go on; aborting them could end the container, and then nothing would be as it wa
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +14,9 @@ from forensics.containment.actions import Action, ActionKind, parse_recorded_att
 from forensics.containment.apply import undo_action
 from forensics.containment.journal import Journal, Performed
 from forensics.containment.pointers import forget
-from forensics.containment.probe import EchoProbe
-from forensics.containment.restore import compare, mend_attachments
-from forensics.containment.scene import find_engine_namespace, look
+from forensics.containment.reached import Reached, judge, reach
+from forensics.containment.restore import Notes, compare, mend_attachments, reattach_missing
+from forensics.containment.scene import look
 from forensics.engine.footprint import Footprint
 from forensics.errors import ContainerNotFoundError
 from forensics.frozen import dataclass
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from forensics.engine.base import Container, NetworkAttachment
     from forensics.evidence.case import Case
 
-_PROBE_SECONDS = 0.3
 _LAST_KINDS = frozenset({ActionKind.FREEZE})
 
 
@@ -102,9 +100,8 @@ class _Release:
         self.reasons: list[str] = []
         self.differences: list[str] = []
         self.is_gone = False
-        self._answered: tuple[str, ...] = ()
-        self._asked: tuple[str, ...] = ()
-        self._probe_problem = ""
+        self._reached = Reached()
+        self._notes: Notes = {}
         self._engine = engine
         self._journal = journal
         self._id = container_id
@@ -124,10 +121,12 @@ class _Release:
             if action.kind not in _LAST_KINDS:
                 self._undo(action, container, footprint)
         if wanted:
-            self.differences += mend_attachments(self._engine, self._id, wanted)
+            self._notes = mend_attachments(self._engine, self._id, wanted)
         for action in reversed(open_actions):
             if action.kind in _LAST_KINDS:
                 self._undo(action, container, footprint)
+        if again := reattach_missing(self._engine, self._id, wanted):
+            self._notes |= mend_attachments(self._engine, self._id, wanted) | again
         self._check(open_actions, wanted)
 
     def document(self) -> JsonObject:
@@ -136,11 +135,7 @@ class _Release:
             "restored": not self.reasons,
             "reasons": self.reasons,
             "differences": self.differences,
-            "probe": {
-                "asked": list(self._asked),
-                "answered": list(self._answered),
-                "problem": self._probe_problem or None,
-            },
+            "reached": self._reached.to_document(),
         }
 
     def _undo(self, action: Action, container: Container, footprint: Footprint) -> None:
@@ -164,19 +159,13 @@ class _Release:
 
     def _check(self, open_actions: tuple[Action, ...], wanted: tuple[NetworkAttachment, ...]) -> None:
         container = self._engine.find_container(self._id)
-        problems, differences = compare(container, open_actions, wanted)
+        problems, differences = compare(container, open_actions, wanted, self._notes)
         self.reasons += problems
         self.differences += differences
-        current = {attachment.name: attachment for attachment in container.networks}
-        self._asked = tuple(
-            current[item.name].ipv4 for item in wanted if item.name in current and current[item.name].ipv4
-        )
-        if not container.is_running or not self._asked:
-            return
-        with contextlib.closing(EchoProbe(find_engine_namespace(self._engine.url))) as probe:
-            probe.send(self._asked)
-            self._answered = probe.collect(_PROBE_SECONDS)
-            self._probe_problem = probe.problem
+        if container.is_running and (wanted or container.networks):
+            before = self._journal.read_probe()
+            self._reached = reach(self._engine, container, before)
+            self.reasons += judge(self._reached, before)
 
 
 def _recorded_attachments(open_actions: tuple[Action, ...]) -> tuple[NetworkAttachment, ...]:

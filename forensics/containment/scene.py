@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from forensics.containment.plan import Scene
-from forensics.engine.footprint import Footprint, NamespaceUse, read_footprint, read_processes, read_socket_owners
+from forensics.engine.footprint import Footprint, NamespaceUse, read_footprint
+from forensics.engine.namespace_search import read_socket_owners
+from forensics.engine.processes import read_processes
 from forensics.errors import EngineError
 from forensics.model import JsonObject
 
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from forensics.containment.port import ContainmentEngine
     from forensics.engine.base import Container
     from forensics.engine.netns import Snapshot
+
+_LOOKS = 3
 
 
 def read_scene(engine: ContainmentEngine, ref: str) -> Scene:
@@ -30,28 +36,56 @@ def read_scene(engine: ContainmentEngine, ref: str) -> Scene:
 
 def look(engine: ContainmentEngine, container: Container, *, deep: bool = True) -> Scene:
     """Return what the host sees of a container now; *deep* also reads what its network namespaces hold."""
-    footprint = read_footprint(container, ask_sockets=deep)
+    container, footprint = _find_footprint(engine, container, deep=deep)
+    doors = _find_doors(engine, container, footprint)
     if not deep:
-        return Scene(container, footprint, (), _name_sharing(engine, container, footprint))
+        return Scene(container, footprint, (), _name_sharing(engine, container, footprint), doors=doors)
     snapshots, problems = read_snapshots(footprint)
     if problems:
         footprint = footprint._replace(unreadable=footprint.unreadable + problems)
     sharing = _name_sharing(engine, container, footprint)
-    return Scene(container, footprint, snapshots, sharing, _find_services(footprint, snapshots))
+    return Scene(container, footprint, snapshots, sharing, _find_services(footprint, snapshots), doors)
+
+
+def _find_footprint(engine: ContainmentEngine, container: Container, *, deep: bool) -> tuple[Container, Footprint]:
+    """Look at its processes; where they ended meanwhile (a restart loop), ask the engine and look again."""
+    footprint = read_footprint(container, ask_sockets=deep)
+    for _ in range(_LOOKS):
+        if not footprint.reason:
+            break
+        fresh = engine.find_container(container.id)
+        if (fresh.pid, fresh.status) == (container.pid, container.status):
+            break
+        container, footprint = fresh, read_footprint(fresh, ask_sockets=deep)
+    return container, footprint
+
+
+def _find_doors(engine: ContainmentEngine, container: Container, footprint: Footprint) -> tuple[str, ...]:
+    """Return the sockets of this host that are mounted into it: no network cut closes those."""
+    if not footprint.is_visible:
+        return ()
+    address = engine.url.removeprefix("unix://") if engine.url.startswith("unix://") else ""
+    own = os.path.realpath(address) if address else ""
+    found = []
+    for mount in container.mounts:
+        source = os.path.realpath(mount.source) if mount.type == "bind" else ""
+        if own and source and own.startswith(source.rstrip("/") + "/"):
+            found.append(own)
+        with contextlib.suppress(OSError):
+            if source and stat.S_ISSOCK(os.stat(source).st_mode):  # noqa: PTH116 - on the fast way
+                found.append(mount.source)
+    return tuple(dict.fromkeys(found))
 
 
 def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snapshot], ...], tuple[str, ...]]:
     """Return what every namespace of the footprint holds, and which could not be read and why."""
-    from forensics.engine.netns import Namespace  # noqa: PLC0415 - loaded while the engine freezes the container
+    from forensics.engine.netns import open_one  # noqa: PLC0415 - loaded while the engine freezes the container
 
     found, problems = [], []
     for use in footprint.namespaces:
         try:
-            with Namespace(use.path) as namespace:
-                if namespace.inode == use.inode:
-                    found.append((use, namespace.read()))
-                    continue
-                problems.append(f"network namespace {use.inode} was exchanged while it was read")
+            with open_one(use.inode, use.paths) as namespace:
+                found.append((use, namespace.read()))
         except (OSError, EngineError) as error:
             problems.append(f"network namespace {use.inode} could not be read ({error})")
     return tuple(found), tuple(problems)
@@ -59,7 +93,7 @@ def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snap
 
 def _find_services(footprint: Footprint, snapshots: tuple[tuple[NamespaceUse, Snapshot], ...]) -> tuple[str, ...]:
     """Return the loopback addresses where somebody answers who is no process of the container, and can be asked."""
-    from forensics.engine.netns import Namespace, find_loopback_services  # noqa: PLC0415 - see above
+    from forensics.engine.netns import find_loopback_services, open_one  # noqa: PLC0415 - see above
 
     found: set[str] = set()
     for use, snapshot in snapshots:
@@ -68,7 +102,7 @@ def _find_services(footprint: Footprint, snapshots: tuple[tuple[NamespaceUse, Sn
             continue
         owners = read_socket_owners(footprint.members)
         addresses = {service.local[0] for service in services if service.inode not in owners}
-        with contextlib.suppress(OSError, EngineError), Namespace(use.path) as namespace:
+        with contextlib.suppress(OSError, EngineError), open_one(use.inode, use.paths) as namespace:
             found |= set(namespace.probe_routes(tuple(addresses))) & addresses
     return tuple(sorted(found))
 

@@ -13,13 +13,14 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from forensics.engine.footprint import read_bytes
 from forensics.engine.netlink import Attributes, parse_attributes
 from forensics.engine.netns import Namespace, open_namespace
+from forensics.engine.process_table import read_bytes
 from forensics.text import from_bytes
 
 _IFLA_ADDRESS, _IFLA_NAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_LINK_NAMESPACE = 1, 3, 5, 10, 18, 37
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_UP = 0x1
 _ROOT_FIELD, _MOUNT_FIELD = 3, 4
 
 
@@ -46,6 +47,25 @@ def read_far_end(namespace: Namespace, index: int) -> FarEnd | None:
     """Return one end by its index; None where there is none, or none of a pair that leads elsewhere."""
     found = namespace.netlink.link(index) if index else None
     return _parse(*found) if found else None
+
+
+def set_far_end(namespace: Namespace, end: FarEnd, *, up: bool) -> bool:
+    """Raise or lower one end; False where another, or none, is there now.
+
+    Raises:
+        EngineError: the kernel refuses.
+    """
+    found = read_far_end(namespace, end.ifindex)
+    if found is None or (found.name, found.mac) != (end.name, end.mac):
+        return False
+    namespace.netlink.set_link(end.ifindex, up=up)
+    return True
+
+
+def is_down(namespace: Namespace, end: FarEnd) -> bool:
+    """Whether the end is taken down, or gone: a pair carries nothing then, whatever its other end does."""
+    found = namespace.netlink.link(end.ifindex)
+    return found is None or not struct.unpack_from("=I", found[0], 8)[0] & _UP
 
 
 def list_far_ends(namespace: Namespace) -> tuple[FarEnd, ...]:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 _PIDFD_GETFD = 438
 """The number of pidfd_getfd(2) on every architecture (Linux 5.6)."""
+_OF_A_THREAD = os.O_EXCL
+"""PIDFD_THREAD (Linux 6.9): a thread may have descriptors that its process lacks."""
 _SIOCGSKNS = 0x894C
 _MOST_SOCKETS = 1 << 16
 _GONE = frozenset({errno.EBADF, errno.ESRCH, errno.ENOENT})
@@ -30,6 +32,7 @@ class SocketUse(NamedTuple):
     path: str
     pid: int
     is_local: bool
+    is_vsock: bool
 
 
 def open_held(path: str) -> int:
@@ -48,7 +51,8 @@ def open_held(path: str) -> int:
 def find_held(sockets: dict[int, tuple[int, str]]) -> tuple[list[SocketUse], list[str]]:
     """Return the namespace of every socket (inode to pid and path), one use each, and what could not be asked.
 
-    A local (unix) socket only counts where nothing else in that namespace is held: it sends no packet.
+    A local (unix) socket only counts where nothing else in that namespace is held: it sends no packet. A socket to the
+    hypervisor (vsock(7)) belongs to no network and is a problem of its own.
     """
     uses: dict[int, SocketUse] = {}
     problems = []
@@ -60,7 +64,9 @@ def find_held(sockets: dict[int, tuple[int, str]]) -> tuple[list[SocketUse], lis
     for pid, paths in by_process.items():
         try:
             for use in _ask_process(pid, paths):
-                if use.inode not in uses or uses[use.inode].is_local:
+                if use.is_vsock:
+                    problems.append(f"process {use.pid} holds a vsock socket, which no network cut closes")
+                elif use.inode not in uses or uses[use.inode].is_local:
                     uses[use.inode] = use
         except OSError as error:
             if error.errno not in _GONE:
@@ -78,14 +84,19 @@ def _ask_process(pid: int, paths: list[str]) -> Iterator[SocketUse]:
                     continue
                 raise
             try:
-                yield SocketUse(os.fstat(namespace).st_ino, path, pid, family == socket.AF_UNIX)
+                yield SocketUse(
+                    os.fstat(namespace).st_ino, path, pid, family == socket.AF_UNIX, family == socket.AF_VSOCK
+                )
             finally:
                 os.close(namespace)
 
 
 @contextlib.contextmanager
 def _borrowed(pid: int) -> Iterator[int]:
-    pidfd = os.pidfd_open(pid)
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        pidfd = os.pidfd_open(pid, _OF_A_THREAD)
     try:
         yield pidfd
     finally:

@@ -124,22 +124,27 @@ def _by_pid_namespace(pids: list[int], init_pid: int) -> list[int]:
 
 def descends_from(pid: int, wanted: int) -> bool:
     """Whether the pid namespace of *pid* was made inside the namespace *wanted*, at any depth."""
+    return wanted in list_pid_namespaces(pid)
+
+
+def list_pid_namespaces(pid: int) -> tuple[int, ...]:
+    """Return the pid namespace of *pid* and those in which it was made, up to this process's own, innermost first."""
     try:
         descriptor = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return ()
+    found = []
     try:
         for _ in range(_MAX_DEPTH):
-            if os.fstat(descriptor).st_ino == wanted:
-                return True
+            found.append(os.fstat(descriptor).st_ino)
             parent = fcntl.ioctl(descriptor, _NS_GET_PARENT)
             os.close(descriptor)
             descriptor = parent
     except OSError:
-        return False  # EPERM: the parent is above our own namespace
+        return tuple(found)  # EPERM: the parent is above our own namespace
     finally:
         os.close(descriptor)
-    return False
+    return tuple(found)
 
 
 def _by_descent(pids: list[int], init_pid: int) -> list[int]:

@@ -212,7 +212,8 @@ def entered(descriptor: int) -> Iterator[None]:
 
 
 @functools.cache
-def _load_library() -> ctypes.CDLL:
+def load_library() -> ctypes.CDLL:
+    """Return the C library, for system calls that Python has no name for."""
     import ctypes  # noqa: PLC0415 - see below
 
     return ctypes.CDLL(None, use_errno=True)
@@ -221,7 +222,7 @@ def _load_library() -> ctypes.CDLL:
 def _set_namespace(descriptor: int) -> None:
     import ctypes  # noqa: PLC0415 - os.setns exists from Python 3.12 only
 
-    if _load_library().setns(descriptor, _CLONE_NEWNET):
+    if load_library().setns(descriptor, _CLONE_NEWNET):
         reason = os.strerror(ctypes.get_errno())
         raise EngineError(f"the network namespace cannot be entered ({reason})", hint="run it as root")
 

@@ -11,10 +11,12 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from forensics.engine.netlink import Attributes, Netlink, RawSocket, entered, parse_attributes
+from forensics.errors import EngineError
 from forensics.model import JsonObject
 from forensics.text import from_bytes
 
@@ -155,6 +157,26 @@ class Namespace:
         protocol = socket.IPPROTO_ICMP if family == socket.AF_INET else socket.IPPROTO_ICMPV6
         with entered(self._descriptor):
             return socket.socket(family, socket.SOCK_RAW, protocol)
+
+
+def open_one(inode: int, paths: Iterable[str]) -> Namespace:
+    """Return the namespace *inode*, opened by the first of *paths* that still leads to it: processes come and go.
+
+    Raises:
+        EngineError: none does any more.
+    """
+    reason = "no process stands in it any more"
+    for path in paths:
+        try:
+            namespace = Namespace(path)
+        except (OSError, EngineError) as error:
+            reason = str(error)
+            continue
+        if namespace.inode == inode:
+            return namespace
+        namespace.close()
+        reason = "it was exchanged"
+    raise EngineError(f"network namespace {inode} cannot be opened ({reason})")
 
 
 def open_namespace(path: str) -> int:

@@ -8,6 +8,7 @@ follows a redirect, never upgrades a connection, and never trusts the answer: wh
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 import struct
@@ -15,6 +16,7 @@ import time
 from typing import Any
 
 from forensics.engine.base import Container, EngineAnswerError, NetworkAttachment, parse_container
+from forensics.engine.process_table import Shared
 from forensics.engine.wire_http import NOT_AN_ENGINE, Answer, Reader, read_answer
 from forensics.errors import AmbiguousContainerError, ContainerNotFoundError, EngineError, EngineUnavailableError
 from forensics.model import JsonObject
@@ -35,6 +37,7 @@ class WireEngine:
         self._path = path
         self._timeout_seconds = timeout_seconds
         self._headers: dict[bytes, bytes] = {}
+        self._lists = {every: Shared(functools.partial(self._list, every)) for every in (False, True)}
 
     @property
     def url(self) -> str:
@@ -73,8 +76,14 @@ class WireEngine:
         return parse_container(_as_object(_decode(answer.body)))
 
     def list_containers(self, *, all: bool = False) -> tuple[Container, ...]:  # noqa: A002 - the engine's word
-        """Return the containers as the engine's list tells them: ids, names, status, network mode and networks."""
-        listed = self._call("GET", f"/containers/json?all={int(all)}")
+        """Return the containers as the engine's list tells them: ids, names, status, network mode and networks.
+
+        Threads that ask at the same time share an answer, none of which is older than the question.
+        """
+        return self._lists[all].get()
+
+    def _list(self, every: bool) -> tuple[Container, ...]:
+        listed = self._call("GET", f"/containers/json?all={int(every)}")
         return tuple(_parse_listed(raw) for raw in listed or [] if isinstance(raw, dict))
 
     def inspect_network(self, ref: str) -> JsonObject:
@@ -91,7 +100,10 @@ class WireEngine:
 
     def connect_network(self, container: Container, attachment: NetworkAttachment) -> None:
         """Attach the container to a network with the aliases, addresses and options given."""
-        body = {"Container": container.id, "EndpointConfig": render_endpoint(attachment)}
+        endpoint = render_endpoint(attachment)
+        if isinstance(endpoint.get("Aliases"), list):  # the engine adds its own; Podman once more each time
+            endpoint["Aliases"] = [alias for alias in endpoint["Aliases"] if alias != container.short_id]
+        body = {"Container": container.id, "EndpointConfig": endpoint}
         self._call("POST", f"/networks/{_quote(attachment.network_id or attachment.name)}/connect", body)
 
     def disconnect_network(self, container: Container, network: str) -> None:
@@ -107,7 +119,7 @@ class WireEngine:
         answer = self._request(method, target, body)
         if answer.status >= _ERROR:
             raise EngineAnswerError(f"the engine refused: {_message(answer)}", status=answer.status)
-        return _decode(answer.body) if answer.body.strip() else None
+        return _decode(answer.body) if method == "GET" and answer.body.strip() else None  # Podman answers a POST "OK"
 
     def _request(self, method: str, target: str, body: JsonObject | None = None) -> Answer:
         payload = b"" if body is None else json.dumps(body).encode("ascii")

@@ -138,12 +138,17 @@ def test_several_networks_come_back_in_order_with_aliases_addresses_and_links(bo
     box.docker("network", "connect", "--ip", "10.181.1.9", "--alias", "x", "--alias", "y", first, suspect)
     box.docker("network", "disconnect", second, suspect)
     box.docker(
-        "network", "connect", "--ip", "10.181.2.78", "--ip6", "fd00:181:2::78", "--link", f"{other}:o", second, suspect
+        *("network", "connect", "--ip", "10.181.2.78", "--ip6", "fd00:181:2::78", "--alias", "db"),
+        *("--link", f"{other}:o", "--driver-opt", "shop.example=7", second, suspect),
     )
     box.docker("network", "connect", third, suspect)
     before = {item.name: item for item in box.find(suspect).networks}
     result = lab.isolate(suspect)
     assert result.proved, result.proof.reasons
+    probe = result.proof.document["probe"]
+    assert {"10.181.1.9", "10.181.2.78", "fd00:181:2::78"} <= set(probe["answered_before"]), "inwards"
+    assert {"10.181.1.1", "10.181.2.1", "fd00:181:2::1"} <= set(probe["reached_before"]), "outwards"
+    assert probe["answered_after"] == probe["reached_after"] == []
     order = [
         done.action.parameters["attachment"]["name"] for done in result.performed if done.action.kind == "disconnect"
     ]
@@ -151,7 +156,16 @@ def test_several_networks_come_back_in_order_with_aliases_addresses_and_links(bo
     released = lab.release(result)
     assert released.restored, released.reasons
     assert {item.name: item for item in box.find(suspect).networks} == before
-    assert released.differences == ()
+    assert before[second].driver_opts == (("shop.example", "7"),)
+    assert released.differences == (f"the engine gave new endpoint ids (network {first}, {second}, {third})",)
+    reached = released.proof["reached"]
+    everywhere = {"10.181.1.9", "10.181.2.78", "fd00:181:2::78", before[third].ipv4}
+    assert set(reached["inward"][0]["answered"]) == everywhere, "IPv4 and IPv6, from the engine's side"
+    (from_peer,) = (item for item in reached["inward"] if item["place"] == f"peer {other}")
+    assert set(from_peer["answered"]) == {"10.181.2.78", "fd00:181:2::78"}
+    assert {"10.181.1.1", "10.181.2.1", "fd00:181:2::1"} <= set(reached["outward"]["answered"])
+    (names,) = (item for item in reached["names"] if item["place"] == f"peer {other}")
+    assert {suspect, "db"} <= set(names["answered"])
 
 
 def test_a_hardware_address_of_its_own_comes_back(box: Box, lab: Lab) -> None:

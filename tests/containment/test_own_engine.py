@@ -2,91 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from containment_rig import Box, Lab, wait_until
+from containment_rig import Lab
+from own_engine_rig import OwnBox, OwnEngine, make_engine
 
 from forensics.containment.scene import find_engine_namespace
 from forensics.engine.netlink import entered
 from forensics.engine.wire import WireEngine
 
 pytestmark = pytest.mark.docker
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-
-
-class OwnEngine:
-    """A private engine whose daemon can be restarted while its containers go on."""
-
-    def __init__(self, folder: Path, *prefix: str) -> None:
-        shutil.copytree(CHECKOUT / "lab", folder / "lab")
-        self._script = folder / "lab" / "engine.py"
-        self.lab = load(self._script)
-        plain = self.lab.daemon_command()
-        self._command = [*plain[:2], *prefix, *plain[2:], "--live-restore"]
-        self.lab.daemon_command = lambda: self._command
-        self.wire = WireEngine(str(self.lab.SOCKET))
-
-    def start(self) -> None:
-        self.lab.sweep()
-        self.lab.launch()
-
-    def restart(self) -> None:
-        daemon = int(self.lab.PID_FILE.read_text())
-        os.kill(daemon, signal.SIGTERM)
-        wait_until(lambda: daemon not in self.lab.pids_by_command_line(), 30)
-        with self.lab.LOG.open("ab") as log:
-            subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        wait_until(lambda: self.lab.answers(self.lab.URL), 30)
-
-    def stop(self) -> None:
-        subprocess.run([sys.executable, str(self._script), "stop"], check=False)
-
-
-def load(script: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"own_engine_{abs(hash(script))}", script)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *prefix: str) -> OwnEngine:
-    if os.geteuid():
-        pytest.skip("a private engine needs root")
-    engine = OwnEngine(tmp_path / "own", *prefix)
-    engine.start()
-    monkeypatch.setenv("DOCKER_HOST", engine.lab.URL)
-    packed = subprocess.run(["tar", "-C", "/", "-c", "bin/busybox"], capture_output=True, check=True)
-    change = "ENV PATH=/bin"
-    subprocess.run(
-        ["docker", "import", "-c", change, "-", "own:1"], input=packed.stdout, capture_output=True, check=True
-    )
-    return engine
-
-
-class OwnBox(Box):
-    """Starts containers of the bare image, which has busybox and nothing else."""
-
-    def run(self, label: str, *options: str, command: str = "sleep 1000") -> str:
-        self._containers.append(self.name(label))
-        self.docker(
-            "run", "-d", "--runtime", "runc", "--name", self.name(label), *options, self._image, "/bin/busybox",
-            "sh", "-c", f"/bin/busybox {command}",
-        )  # fmt: skip
-        return self.name(label)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ Case.record = record_and_die
 engine = WireEngine(socket)
 scene = read_scene(engine, name)
 case = Case.create(root, subject=Subject("container", name, scene.container.id), actor=Actor(name="tester"))
-isolate(engine, scene, case, IsolationOptions())
+isolate(engine, scene, case, IsolationOptions(host_first=True))
 """
 
 
@@ -78,7 +78,7 @@ def test_release_works_after_a_kill_at_every_point_of_the_journal(box: Box, own_
         if done.returncode == 0:
             break
         assert done.returncode == KILLED, done.stderr
-    assert fatal >= 2 * 4 + 2, "a plan, and a begin and an end of every action"
+    assert fatal >= 2 * 5 + 3, "a plan, a begin and an end of every action, the cut"
 
 
 def test_release_works_when_it_was_killed_half_way_itself(box: Box, lab: Lab) -> None:

@@ -1,7 +1,9 @@
-/* Hides eth0 in a network namespace that only a socket (received, or still on its way) or a thread holds.
-   hide socket|flight|thread ADDRESS TARGET [new hardware address] */
+/* Hides eth0 in a network namespace that only a socket (received, or still on its way), a thread, or a socket
+   in a descriptor table that one thread has to itself holds.
+   hide socket|flight|thread|files ADDRESS TARGET [new hardware address] */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -38,8 +40,15 @@ static void send_forever(int channel) {
 }
 
 static void *stand_there(void *tid) {
+  int home = -1, channel;
+  if (!strcmp(words[1], "files")) {
+    unshare(CLONE_FILES);
+    home = open("/proc/thread-self/ns/net", O_RDONLY);
+  }
   *(volatile long *)tid = syscall(SYS_gettid);
-  send_forever(enter_and_open());
+  channel = enter_and_open();
+  if (home >= 0) setns(home, CLONE_NEWNET);
+  send_forever(channel);
   return 0;
 }
 
@@ -65,7 +74,7 @@ int main(int argc, char **argv) {
   int pair[2];
   words = argv, count = argc;
   pipe(ready), pipe(moved), socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
-  if (!strcmp(argv[1], "thread")) {
+  if (!strcmp(argv[1], "thread") || !strcmp(argv[1], "files")) {
     pthread_t thread;
     volatile long tid = 0;
     pthread_create(&thread, 0, stand_there, (void *)&tid);
