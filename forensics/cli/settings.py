@@ -58,6 +58,8 @@ def _settings_path() -> Path:
 
 
 def _read_file(path: Path) -> Settings:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a configuration file", hint="name the file in IR_CONFIG")
     if not path.is_file():
         return Settings()
     import tomllib  # noqa: PLC0415 - only where a configuration exists

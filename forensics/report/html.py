@@ -51,7 +51,7 @@ def render_html(report: Report, lang: str = "en", *, templates: Path | None = No
     Raises:
         UsageError: there is no such language, or a replaced template is broken.
     """
-    folders = (*([templates] if templates else []), find_resource_dir("templates"))
+    folders = (*([_check(templates)] if templates else []), find_resource_dir("templates"))
     environment = _make_environment(folders, lang)
     style, script = _read_asset(environment, "report.css"), ""
     if scripted:
@@ -63,6 +63,15 @@ def render_html(report: Report, lang: str = "en", *, templates: Path | None = No
         raise UsageError(
             f"a report template does not work: {error} ({where})", hint="correct it, or leave it out"
         ) from error
+
+
+def _check(templates: Path) -> Path:
+    """Return the folder of a team's own templates, which must replace at least one: another is a mistake."""
+    shipped = {"lang", *(path.name for path in find_resource_dir("templates").iterdir())}
+    if not any(path.name in shipped for path in templates.iterdir()):
+        hint = f"name a file as one of {find_resource_dir('templates')}"
+        raise UsageError(f"the folder {templates} replaces no template", hint=hint)
+    return templates
 
 
 def _render(environment: Environment, report: Report, lang: str, style: str, script: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,15 @@ def test_an_interruption_while_modules_load(
         main()
     assert left.value.code == 130
     assert capsys.readouterr().err == "ir: interrupted before anything was done\n"
+
+
+def test_a_folder_as_configuration_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "forensics", "seal", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "IR_CONFIG": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert "is a folder, not a configuration file" in done.stderr

@@ -75,6 +75,7 @@ def test_the_case_still_verifies_afterwards(root: Path) -> None:
         (["{case}", "--format", "docx"], 2, "'docx' is not one of 'html', 'pdf', 'json'"),
         (["{case}", "--lang", "xx"], 2, "there is no report language 'xx'"),
         (["{case}", "--templates", "/nowhere"], 2, "'/nowhere' does not exist"),
+        (["{case}", "--templates", "{case}"], 2, "replaces no template"),
         (["{case}", "--output", "/nowhere/x.html"], 1, "/nowhere/x.html: No such file or directory"),
     ],
 )
