@@ -67,9 +67,14 @@ def prove(seen: Observation) -> Proof:
     return Proof(not reasons, reasons, _describe(seen, reasons))
 
 
+def is_frozen(scene: Scene) -> bool:
+    """Whether it is paused by the engine's word and every process of it by the kernel's."""
+    return scene.container.status == "paused" and not scene.footprint.awake
+
+
 def _find_reasons(seen: Observation) -> Iterator[str]:
     after, container = seen.after, seen.after.container
-    frozen = container.status == "paused"
+    frozen = is_frozen(after)
     if after.footprint.reason:  # (1)
         yield after.footprint.reason
     yield from after.footprint.unreadable
@@ -85,7 +90,8 @@ def _find_reasons(seen: Observation) -> Iterator[str]:
         yield from _check_shared(seen, frozen=frozen)
     yield from _check_probes(seen)
     if seen.want_frozen and container.is_running and not frozen:  # (8)
-        yield "its processes were to be frozen and are not"
+        pids = ", ".join(map(str, after.footprint.awake)) or "of it"
+        yield f"processes {pids} were to be frozen and are not"
     yield from _check_engine_side(seen.far)
     if after.footprint.outsiders:
         pids = ", ".join(map(str, after.footprint.outsiders))
@@ -139,7 +145,7 @@ def _describe(seen: Observation, reasons: tuple[str, ...]) -> JsonObject:
         "proved": not reasons,
         "reasons": list(reasons),
         "status": container.status,
-        "frozen": container.status == "paused",
+        "frozen": is_frozen(seen.after),
         "filtered": seen.is_filtered,
         "engine_networks": [attachment.name for attachment in container.networks],
         "processes": len(seen.after.footprint.members),

@@ -58,6 +58,29 @@ def find_unified_group(own_group: bytes) -> Path | None:
     return None
 
 
+def find_awake(members: set[int]) -> tuple[int, ...]:
+    """Return the processes that stand in no frozen group: one can leave the freezer's hierarchy and no other (v1)."""
+    frozen: dict[str, bool] = {"": False}
+    awake = []
+    for pid in sorted(members):
+        lines = read_bytes(f"/proc/{pid}/cgroup").splitlines()
+        if not lines:
+            continue  # it ended
+        folders = [_group_folder(line) for line in lines if b":freezer:" in line or line.startswith(b"0::")]
+        for folder in folders:
+            if folder not in frozen:
+                frozen[folder] = _is_frozen(folder)
+        if not any(frozen[folder] for folder in folders):
+            awake.append(pid)
+    return tuple(awake)
+
+
+def _is_frozen(folder: str) -> bool:
+    if state := read_bytes(f"{folder}/freezer.state"):
+        return state.strip() == b"FROZEN"
+    return b"frozen 1" in read_bytes(f"{folder}/cgroup.events").splitlines()
+
+
 def read_container_id(pid: int) -> str:
     """Return the 64-digit id of the container whose control group holds the process, or nothing."""
     for line in read_bytes(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():

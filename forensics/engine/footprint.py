@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from forensics.engine.base import Container
-from forensics.engine.control_groups import find_unified_group, list_members, read_container_id
+from forensics.engine.control_groups import find_awake, find_unified_group, list_members, read_container_id
 from forensics.engine.namespace_search import find_namespaces
 from forensics.engine.process_table import ProcessTable, read_bytes, read_process_table
 from forensics.engine.processes import union_capabilities
@@ -47,7 +47,8 @@ class Footprint(NamedTuple):
     """Everything of a container that lives on this host; ``reason`` says why nothing is visible, if so.
 
     ``sharing_ids`` are the containers that stand in the namespace of its first process, ``outsiders`` processes of its
-    pid namespace that left its control group, ``group`` its cgroup2 folder.
+    pid namespace that left its control group, ``group`` its cgroup2 folder, ``awake`` processes that go on although the
+    engine calls it paused.
     """
 
     reason: str = ""
@@ -58,6 +59,7 @@ class Footprint(NamedTuple):
     unreadable: tuple[str, ...] = ()
     group: Path | None = None
     capabilities: int = 0
+    awake: tuple[int, ...] = ()
 
     @property
     def is_visible(self) -> bool:
@@ -114,6 +116,7 @@ def read_footprint(container: Container, *, shared: tuple[int, ...] = (), ask_so
         unreadable=unreadable,
         group=find_unified_group(own_group),
         capabilities=union_capabilities(members),
+        awake=find_awake(members) if container.status == "paused" else (),
     )
 
 

@@ -101,6 +101,7 @@ class Sniffer:
     """Counts the frames with a hardware address, on every interface of the engine's namespace."""
 
     def __init__(self, engine: WireEngine, mac: str) -> None:
+        self.kinds: set[bytes] = set()
         self._mac = bytes.fromhex(mac.replace(":", ""))
         with Path(find_engine_namespace(engine.url)).open("rb") as namespace, entered(namespace.fileno()):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -126,6 +127,8 @@ class Sniffer:
                     return seen
                 time.sleep(0.005)
                 continue
+            if self._mac == frame[6:12]:
+                self.kinds.add(frame[12:14])
             seen += self._mac in ({frame[6:12]} if only_sent else {frame[0:6], frame[6:12]})
 
     def close(self) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from containment_rig import Box, Lab, Sniffer, wait_until
 
+from forensics.engine.base import Container
 from forensics.engine.footprint import read_footprint
+from forensics.engine.wire import WireEngine
 from forensics.errors import RefusedError
 
 pytestmark = pytest.mark.docker
@@ -219,3 +224,97 @@ def test_without_any_filter_a_frozen_container_on_a_shared_network_is_said_to_be
     assert "it is frozen, but" in result.proof.reasons[0]
     assert "no nft" in [done.error for done in result.performed][-1]
     assert lab.release(result).restored
+
+
+def test_a_process_that_left_the_freezer_alone_is_found_awake(box: Box, lab: Lab) -> None:
+    suspect = box.run("suspect", "--network", "host", command="sleep 1000 & sleep 2000")
+    wait_until(lambda: len(read_footprint(box.find(suspect)).members) > 1)
+    container = box.find(suspect)
+    (stray,) = (pid for pid in read_footprint(container).members if pid != container.pid)
+    top = Path("/sys/fs/cgroup/freezer/cgroup.procs")
+    if not top.exists():
+        pytest.skip("no hierarchy of its own for the freezer: leaving it is leaving the group")
+    top.write_text(str(stray))
+    result = lab.isolate(suspect)
+    assert not result.proved
+    assert f"processes {stray} were to be frozen and are not" in result.proof.reasons
+    assert result.proof.document["frozen"] is False
+    os.kill(stray, signal.SIGKILL)
+    again = lab.isolate(suspect, root=result.case)
+    assert again.proved, again.proof.reasons
+
+
+class Accomplice(WireEngine):
+    """An engine that somebody else uses too: whoever undoes each step of the cut once, right after it."""
+
+    undo: Callable[[str], None]
+
+    def pause(self, container: Container) -> None:
+        super().pause(container)
+        self.undo("pause")
+
+    def disconnect_network(self, container: Container, network: str) -> None:
+        super().disconnect_network(container, network)
+        self.undo("disconnect")
+
+
+def test_who_thaws_and_connects_it_again_while_it_is_cut_does_not_win(
+    box: Box, lab: Lab, sniff: Callable[[str], Sniffer]
+) -> None:
+    network, other = box.network("n"), box.network("m", "--subnet", "10.187.9.0/24")
+    suspect = box.run("suspect", "--network", network, command=PING.format(target="10.187.9.1"))
+    undone: set[str] = set()
+
+    def undo(step: str) -> None:
+        if step not in undone:
+            undone.add(step)
+            words = (
+                ("unpause", suspect)
+                if step == "pause"
+                else ("network", "connect", "--ip", "10.187.9.7", other, suspect)
+            )
+            box.docker(*words)
+
+    engine = Accomplice(lab.engine.url.removeprefix("unix://"))
+    engine.undo = undo
+    lab.engine = engine
+    sniffer = sniff("02:42:0a:bb:09:07")
+    result = lab.isolate(suspect)
+    sniffer.escaped(0.0)
+    assert undone == {"pause", "disconnect"}
+    assert result.proved, result.proof.reasons
+    assert kinds(result).count("freeze") == 2
+    assert kinds(result).count("disconnect") == 2
+    assert box.find(suspect).status == "paused"
+    assert box.find(suspect).networks == ()
+    assert sniffer.escaped(0.5) == 0
+
+
+def heard(sniffer: Sniffer) -> set[bytes]:
+    """The kinds of frames that it sent: ARP, IPv6, IPv4."""
+    sniffer.count(0.1)
+    return sniffer.kinds
+
+
+FLOOD = """
+while :; do
+  ping -c 1 -W 1 -I eth0 ff02::1 >/dev/null 2>&1
+  ping -c 1 -W 1 224.0.0.1 >/dev/null 2>&1
+  arping -c 1 -w 1 -I eth0 {target} >/dev/null 2>&1
+done
+"""
+
+
+def test_link_local_multicast_and_packet_sockets_reach_nobody_though_nothing_is_frozen(
+    box: Box, lab: Lab, sniff: Callable[[str], Sniffer]
+) -> None:
+    network = box.network("n", "--subnet", "10.187.10.0/24", "--ipv6", "--subnet", "fd00:187:10::/64")
+    flood = FLOOD.format(target="10.187.10.1")
+    suspect = box.run("suspect", "--network", network, "--ip", "10.187.10.7", command=flood)
+    sniffer = sniff("02:42:0a:bb:0a:07")
+    wait_until(lambda: {b"\x08\x06", b"\x86\xdd", b"\x08\x00"} <= heard(sniffer))
+    result = lab.isolate(suspect, freeze=False)
+    sniffer.escaped(0.0)
+    assert sniffer.escaped(1.0) == 0
+    assert box.find(suspect).status == "running"
+    assert result.proved, result.proof.reasons
