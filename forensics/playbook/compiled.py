@@ -44,7 +44,8 @@ def read_playbook(ref: str = "default") -> Playbook:
         from forensics.playbook.validate import validate_playbook  # noqa: PLC0415 - pydantic and yaml, on a miss only
 
         document = validate_playbook(raw, str(path))
-        _write_cache(cached, document)
+        if not _uses_own_actions(document):  # what they are may change while the playbook does not
+            _write_cache(cached, document)
     return parse_playbook(document, digest=digest, source=str(path))
 
 
@@ -89,6 +90,14 @@ def read_limited(path: Path) -> bytes:
         raise PlaybookError(
             f"{show(str(path))} cannot be read: {error.strerror}", hint="check its permissions"
         ) from error
+
+
+def _uses_own_actions(document: JsonObject) -> bool:
+    from forensics.playbook.actions import ACTIONS  # noqa: PLC0415 - on a miss only
+
+    steps = [*document["steps"], *document["finally"]]
+    calls = [*steps, *(step["rollback"] for step in steps if step["rollback"])]
+    return any(call["uses"] not in ACTIONS for call in calls)
 
 
 def _cache_path(digest: str) -> Path:

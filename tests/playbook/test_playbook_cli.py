@@ -75,7 +75,7 @@ def test_a_dry_run_shows_the_plan_and_needs_no_engine(monkeypatch: pytest.Monkey
     done = ir("run", "default", "web", "--dry-run", "--json", "--input", "reason=alert 7")
     steps = json.loads(done.stdout)["steps"]
     assert [step["id"] for step in steps] == ["contain", "collect", "analyze", "seal", "report", "verify"]
-    assert steps[0]["arguments"] == {"freeze": True, "reason": "alert 7"}
+    assert steps[0]["arguments"] == {"freeze": True, "reason": "alert 7", "cut_sharing": False}
     assert steps[0]["rollback"]["uses"] == "contain.release"
 
 
