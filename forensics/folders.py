@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def find_home() -> Path:
@@ -12,6 +18,32 @@ def find_home() -> Path:
         return Path.home()
     except RuntimeError:
         return Path("/")
+
+
+def config_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return IR_CONFIG, else config.toml in the XDG configuration folder."""
+    named = environment.get("IR_CONFIG")
+    return Path(named or Path(environment.get("XDG_CONFIG_HOME") or find_home() / ".config") / "ir" / "config.toml")
+
+
+def read_config_table(environment: Mapping[str, str], name: str) -> dict[str, object]:
+    """Return one table of the user's config.toml, empty where there is none.
+
+    Raises:
+        UsageError: the file is no TOML, or the name is not a table's.
+    """
+    path = config_path(environment)
+    if not path.is_file():
+        return {}
+    import tomllib  # noqa: PLC0415 - only where a configuration exists
+
+    try:
+        table = tomllib.loads(path.read_text("utf-8")).get(name, {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", hint="correct the file or move it away") from error
+    if not isinstance(table, dict):
+        raise UsageError(f"{name} in {path} is no table", hint=f"write [{name}] and its settings below")
+    return table
 
 
 def cache_dir() -> Path:

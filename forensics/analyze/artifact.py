@@ -18,6 +18,7 @@ class Origin(enum.StrEnum):
     VOLUME = "volume"
     EXECUTABLE = "executable"
     DELETED = "deleted-file"
+    LEFTOVER = "unused part of the archive"
 
 
 class Stage(enum.StrEnum):

@@ -18,7 +18,7 @@ from forensics.archive.index import make_key, make_row, open_temporary, pack, un
 from forensics.model import FileEntry
 
 _ORIGINS, _STAGES, _KINDS = tuple(Origin), tuple(Stage), tuple(Kind)
-_JUDGED = frozenset({Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED})
+_JUDGED = frozenset({Origin.LAYER, Origin.TMPFS, Origin.VOLUME, Origin.RECOVERED, Origin.LEFTOVER})
 _SET = object.__setattr__
 _PATH, _ORIGIN, _STAGE, _KIND, _MARKS, _ITEM, _ENTRY, _BEFORE, _LAYER, _PID, _FACTS = range(11)
 _PACKAGED, _CONFIGURED, _TELLING, _CANDIDATE = 1, 2, 4, 8

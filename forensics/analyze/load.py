@@ -6,7 +6,7 @@ are joined to it. What cannot be read is a named failure, never an empty result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,15 +19,17 @@ from forensics.analyze.bulk import NamedFailures, keep_or_spool
 from forensics.analyze.configuration import is_kept
 from forensics.analyze.examine import Examiner
 from forensics.analyze.extras import read_extras
-from forensics.analyze.files import Baseline, FileView
+from forensics.analyze.files import Artifact, Baseline, FileView, Origin, Stage
 from forensics.analyze.package_stage import read_packages
 from forensics.analyze.runtime import object_of, text_of, texts_of
 from forensics.archive.compare import decode_change, encode_change, iterate_changes
 from forensics.archive.image import Image, ImageSource, open_image
+from forensics.archive.leftovers import read_leftovers
 from forensics.archive.limits import DAMAGE, Anomaly
 from forensics.archive.tree import Content, merge, read_layers
 from forensics.errors import ArchiveError, UsageError
 from forensics.model import Change, EvidenceItem, FileEntry, Outcome
+from forensics.text import show_path
 
 if TYPE_CHECKING:
     from forensics.evidence.case import Case
@@ -183,7 +185,22 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
     )
     loading.artifacts.judge_base = view.baseline is Baseline.NONE
     loading.artifacts.extend(collect_artifacts(view, trees, examiner))
+    loading.artifacts.extend(_read_leftovers(item, source, loading))
     return view
+
+
+def _read_leftovers(item: EvidenceItem, source: ImageSource, loading: Loading) -> Iterator[Artifact]:
+    """Yield the files of parts that no image uses: nobody loads them, and something may be parked there."""
+    examiner = loading.examiner
+    read: dict[bytes, int] = {}
+    for part, entry in read_leftovers(source, lambda entry, content: examiner.examine(entry, content, is_new=True)):
+        read[part] = read.get(part, 0) + 1
+        facts, text = examiner.contents.facts_of(entry.sha256), examiner.texts.get(entry.sha256 or "")
+        yield Artifact(item.id, Origin.LEFTOVER, entry, facts, Stage.BUILD, text=text)
+    for part, files in read.items():
+        loading.warnings.append(
+            f"{show_path(part)} belongs to no image of the archive; its {files} files were examined"
+        )
 
 
 def _compare(trees: Trees) -> Sequence[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,12 @@ from forensics.analyze.load import load_files
 from forensics.analyze.scanner import Scanner, find_rule_files, open_scanner
 from forensics.archive.compression import detect_compression
 from forensics.archive.content import BlockSource, MemberContent
-from forensics.archive.image import open_image
+from forensics.archive.image import ImageSource, open_image
+from forensics.archive.index import Workspace
+from forensics.archive.leftovers import read_leftovers
 from forensics.archive.limits import DAMAGE
-from forensics.archive.tree import Content, read_layers
-from forensics.archive.visitor import spool_content
+from forensics.archive.tree import Content, read_layer
+from forensics.archive.visitor import Visitor, spool_content
 from forensics.errors import ArchiveError
 from forensics.model import EntryType, FileEntry
 
@@ -123,22 +126,42 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
         if facts and facts.matches:
             places.append((entry.path, content.sha256, entry.layer))
 
+    def collect(layers: Mapping[int, str]) -> None:
+        for name, digest, layer in places:
+            facts = examiner.contents.facts_of(digest)
+            matches = facts.matches if facts else ()
+            scan.matches.extend(FileMatch(name, digest, match, layers.get(layer)) for match in matches)
+        places.clear()
+
     scan = Scan(scanner.rule_count)
     with open_image(path) as source:
-        for image in source.images:
-            trees = read_layers(source, image, visit)
-            layers = {tree.layer.index: tree.diff_id for tree in trees}
-            if not any(tree.members for tree in trees):
-                scan.failures.append("the image holds nothing at all, not even a folder")
-            for name, digest, layer in places:
-                facts = examiner.contents.facts_of(digest)
-                matches = facts.matches if facts else ()
-                scan.matches += [FileMatch(name, digest, match, layers.get(layer)) for match in matches]
-            places.clear()
+        for layer, members in _read_each_layer(source, visit):
+            collect(layer)
+            scan.failures += [] if members else ["the image holds nothing at all, not even a folder"]
+        for _ in read_leftovers(source, visit):
+            collect({})
+        collect({})
         scan.failures += [f"archive: {anomaly.message}" for anomaly in source.anomalies if anomaly.code in DAMAGE]
     scan.scanned = examiner.scanned_files
     scan.failures += [*examiner.failures, *examiner.limited]
     return scan
+
+
+def _read_each_layer(source: ImageSource, visit: Visitor) -> Iterator[tuple[Mapping[int, str], int]]:
+    """Read every layer of every image, those that images share once; yield their diff_ids and members by image."""
+    known: dict[tuple[str, str, str], int] = {}
+    for image in source.images:
+        workspace = Workspace(source.limits.memory_entries)
+        layers: dict[int, str] = {}
+        members = 0
+        for layer in image.layers:
+            key = (layer.blob, layer.digest, layer.diff_id)
+            if key not in known:
+                tree = read_layer(source, layer, visit, workspace)
+                known[key] = tree.members
+                layers[layer.index] = tree.diff_id
+            members += known[key]
+        yield layers, members
 
 
 def _scan_file(path: Path, scanner: Scanner) -> Scan:

@@ -27,7 +27,8 @@ from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report, ignore
 from forensics.archive.members import TarMember
 from forensics.archive.nouns import HistoryLine, Image, Layer
 from forensics.archive.oci import read_document, read_oci
-from forensics.archive.store import DirectoryStore, Store, TarStore, is_root, open_window
+from forensics.archive.rebuild import rebuild_images
+from forensics.archive.store import DirectoryStore, Part, Store, TarStore, is_root, open_window
 from forensics.archive.tar import is_tar, read_tar
 from forensics.errors import ArchiveError, UsageError
 from forensics.text import show
@@ -50,6 +51,16 @@ class ImageSource:
         self.progress: Callable[[int], object] | None = None
         self._store: Store | None = None
         self._file: BinaryIO | None = None
+
+    def leftovers(self) -> Iterator[Part]:
+        """Yield the parts that no image uses; nothing of a directory."""
+        return self._store.leftovers() if isinstance(self._store, TarStore) else iter(())
+
+    def open_part(self, part: Part) -> BinaryIO:
+        """Return the bytes of such a part."""
+        if not isinstance(self._store, TarStore):
+            raise TypeError("only a tar archive has parts")
+        return self._store.open_part(part)
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
@@ -198,18 +209,65 @@ def _open_file(source: ImageSource, file: BinaryIO) -> None:
         source._file = file = _unpack(file, source)
     if not is_tar(peek(file)):
         _reject(source, file)
+    unpacking = tuple(source.log)
     store = TarStore(file, source.limits, source.log.report)
     size_bytes = os.fstat(file.fileno()).st_size
     if not store.is_root and _has_documents(store, source.limits):
         source._store = store
         _read_images(source, store)
         return
+    if not store.is_root and _rebuild(source, store):
+        return
     source.dialect = "flat"
     source.log = AnomalyLog(source.limits)
-    if not store.is_root and store.looks_like_image():
-        message = "this was a saved image, but its table of contents is missing or unreadable; shown as plain files"
-        source.log.report(Anomaly("bad-manifest", message))
+    for anomaly in unpacking:
+        source.log.report(anomaly)
+    if not store.is_root:
+        _report_lost_contents(store, source)
     source.images = (_make_flat_image("", size_bytes),)
+
+
+def _rebuild(source: ImageSource, store: TarStore) -> bool:
+    """Read the images whose table of contents is missing or unreadable, if their parts tell what they are."""
+    if not store.looks_like_image() and _find_unreadable(store, source.limits) is None:
+        return False
+    log = AnomalyLog(source.limits)
+    images = rebuild_images(store, source.limits, log.report)
+    if not images:
+        return False
+    _report_lost_contents(store, source)
+    for anomaly in log:
+        source.log.report(anomaly)
+    source.dialect, source._store, source.images = "rebuilt", store, images
+    _report_leftovers(source, store)
+    return True
+
+
+def _find_unreadable(store: Store, limits: Limits) -> str | None:
+    """Return why a table of contents that is there cannot be read, None if there is none or it is another document."""
+    for name in ("manifest.json", "index.json"):
+        seen = AnomalyLog(limits)
+        if store.size(name) >= 0 and read_document(store, name, limits, seen.report)[0] is None:
+            return next((anomaly.message for anomaly in seen), f"{name} says nothing")
+    return None
+
+
+def _report_lost_contents(store: TarStore, source: ImageSource) -> None:
+    reason = _find_unreadable(store, source.limits)
+    if reason is not None:
+        message = (
+            f"the table of contents cannot be read ({reason}); what the other parts are was found by their content"
+        )
+        source.log.report(Anomaly("bad-manifest", message))
+    elif store.looks_like_image():
+        message = "this was a saved image, but its table of contents is missing or names nothing"
+        source.log.report(Anomaly("bad-manifest", message))
+
+
+def _report_leftovers(source: ImageSource, store: Store) -> None:
+    for part in store.leftovers() if isinstance(store, TarStore) else ():
+        message = f"no image of the archive uses {show(part.name, 200)}"
+        source.log.report(Anomaly("unreferenced-part", message, path=part.name))
 
 
 def _unpack(file: BinaryIO, source: ImageSource) -> BinaryIO:
@@ -224,7 +282,8 @@ def _unpack(file: BinaryIO, source: ImageSource) -> BinaryIO:
 def _reject(source: ImageSource, file: BinaryIO) -> None:
     where = "standard input" if str(source.path) == "-" else show(os.fsencode(source.path))
     if not os.fstat(file.fileno()).st_size:
-        raise ArchiveError(f"{where} is empty", hint="save the image again")
+        damage = next((anomaly.message for anomaly in source.log), "")
+        raise ArchiveError(f"{where}: {damage}" if damage else f"{where} is empty", hint="save the image again")
     raise ArchiveError(
         f"{where} is no image, OCI layout or tar archive", hint="give what `docker save` or `docker export` wrote"
     )
@@ -255,11 +314,12 @@ def _read_images(source: ImageSource, store: Store) -> None:
     by_oci = read_oci(store, source.limits, report) if oci else ()
     if docker or oci:
         source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
+    if not source.images and isinstance(store, TarStore):
+        source.images = rebuild_images(store, source.limits, report)
     if not source.images:
         seen = "; ".join(anomaly.message for anomaly in source.anomalies[:3])
         raise ArchiveError(f"{show(os.fsencode(source.path))} lists no image that can be read", hint=seen)
-    for name in store.unused() if isinstance(store, TarStore) else ():
-        report(Anomaly("unreferenced-part", f"no image of the archive uses {show(name, 200)}", path=name))
+    _report_leftovers(source, store)
 
 
 def _join(by_oci: tuple[Image, ...], by_docker: tuple[Image, ...], report: Report) -> tuple[Image, ...]:

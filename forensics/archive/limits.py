@@ -1,7 +1,7 @@
 """What the readers allow, and what they saw that was wrong.
 
-Every cap is a setting with a sane default (``IR_LIMIT_MAX_ENTRIES=20M``); hitting one is an :class:`Anomaly`, never a
-silent stop. Reads nothing but the environment.
+Every cap is a setting with a sane default: ``IR_LIMIT_MAX_ENTRIES=20M`` in the environment, or ``max_entries = "20M"``
+in the table ``[limits]`` of config.toml. Hitting one is an :class:`Anomaly`, never a silent stop. Reads nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from forensics.errors import UsageError
+from forensics.folders import read_config_table
 from forensics.text import show
 
 KIB = 1024
@@ -69,24 +70,33 @@ _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB}
 _VALUE = re.compile(r"(\d{1,15})([KMGT]?)\Z")
 
 
-def read_limits(environment: Mapping[str, str] = os.environ) -> Limits:
-    """Return the caps, as variables such as ``IR_LIMIT_MAX_EXTRACT_BYTES=2T`` set them (K, M, G, T are powers of 1024).
+def read_limits(environment: Mapping[str, str] = os.environ, configured: Mapping[str, object] | None = None) -> Limits:
+    """Return the caps as the environment sets them (``IR_LIMIT_MAX_EXTRACT_BYTES=2T``), else as *configured* does.
+
+    *configured* is the table ``[limits]`` of config.toml, read from there by default. K, M, G, T are powers of 1024.
 
     Raises:
-        UsageError: a variable names no cap, or its value is no number.
+        UsageError: a setting names no cap, or its value is no number.
     """
-    chosen: dict[str, int] = {}
+    configured = read_config_table(environment, "limits") if configured is None else configured
+    chosen = {
+        name: _parse(f"{name} in [limits] of config.toml", name, str(value)) for name, value in configured.items()
+    }
     for variable, value in environment.items():
-        if not variable.startswith(_PREFIX):
-            continue
-        name, match = variable.removeprefix(_PREFIX).lower(), _VALUE.match(value.upper())
-        if name not in Limits.__slots__:
-            known = ", ".join(_PREFIX + item.upper() for item in Limits.__slots__)
-            raise UsageError(f"{show(variable, 80)} names no limit", hint=f"there are {known}")
-        if match is None:
-            raise UsageError(f"{variable} is no number", hint="write for example 500, 64K, 20M or 2T")
-        chosen[name] = int(match[1]) * _UNITS[match[2]]
+        if variable.startswith(_PREFIX):
+            name = variable.removeprefix(_PREFIX).lower()
+            chosen[name] = _parse(variable, name, value)
     return replace(DEFAULT_LIMITS, **chosen)
+
+
+def _parse(setting: str, name: str, value: str) -> int:
+    match = _VALUE.match(value.upper())
+    if name not in Limits.__slots__:
+        known = ", ".join(_PREFIX + item.upper() for item in Limits.__slots__)
+        raise UsageError(f"{show(setting, 80)} names no limit", hint=f"there are {known}")
+    if match is None:
+        raise UsageError(f"{show(setting, 80)} is no number", hint="write for example 500, 64K, 20M or 2T")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -59,10 +60,13 @@ def is_root(names: Iterable[bytes]) -> bool:
     return len(_ROOT_NAMES.intersection(names)) >= _MIN_ROOT_NAMES
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """One member of the archive: where its bytes lie, or what it links to."""
+
     offset: int
     size: int
     link: bytes | None
+    name: bytes
 
 
 class Window(io.RawIOBase):
@@ -108,9 +112,10 @@ class TarStore:
     def __init__(self, file: BinaryIO, limits: Limits, report: Report) -> None:
         """Read the table of members; ``is_root`` then tells whether this is a root file system instead."""
         self._file = file
-        self._parts: dict[bytes, _Part] = {}
+        self._parts: dict[bytes, Part] = {}
         self._roots: set[bytes] = set()
         self._used: set[bytes] = set()
+        self._shadowed: list[Part] = []
         self.is_root = False
         for member, content in read_tar(SeekableStream(file), limits, report):
             name = clean_name(member.name)
@@ -126,10 +131,11 @@ class TarStore:
                 if name in self._parts:
                     message = f"two members are called {show(name)}; the later one counts"
                     report(Anomaly("duplicate-member", message, member.header_offset, member.name))
+                    self._shadowed.append(self._parts[name])
                 link = member.link_target
                 if link is not None and not member.hard_link:
                     link = os.path.join(os.path.dirname(name), link)  # noqa: PTH118, PTH120 - bytes, lexical
-                self._parts[name] = _Part(member.data_offset, content.stored_bytes, link)
+                self._parts[name] = Part(member.data_offset, content.stored_bytes, link, name)
 
     def looks_like_image(self) -> bool:
         """Tell whether there are parts that only a saved image has, whatever became of its table of contents."""
@@ -141,7 +147,7 @@ class TarStore:
             self._roots.add(top)
             self.is_root = is_root(self._roots)
 
-    def _find(self, name: str) -> _Part | None:
+    def _find(self, name: str) -> Part | None:
         key = clean_name(to_bytes(name))
         for _ in range(_MAX_LINKS):
             part = self._parts.get(key) if key is not None else None
@@ -165,11 +171,20 @@ class TarStore:
         part = self._find(name)
         return -1 if part is None else part.size
 
-    def unused(self) -> Iterator[bytes]:
+    def leftovers(self) -> Iterator[Part]:
         """Yield the members with data that nothing has asked for, but those that engines write for others."""
         for name, part in self._parts.items():
             if part.link is None and part.size and name not in self._used and not _EXPECTED.match(name):
-                yield name
+                yield part
+        yield from (part for part in self._shadowed if part.link is None and part.size)
+
+    def open_part(self, part: Part) -> BinaryIO:
+        """Return the bytes of a member."""
+        return open_window(self._file, part.offset, part.size)
+
+    def parts(self, most_bytes: int = sys.maxsize) -> list[Part]:
+        """Return the members with data, at most *most_bytes* of it."""
+        return [part for part in self._parts.values() if part.link is None and 0 < part.size <= most_bytes]
 
 
 class DirectoryStore:

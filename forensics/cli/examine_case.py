@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from forensics.cli.session import default_case_dir, read_actor
 from forensics.cli.settings import read_settings
-from forensics.errors import ArchiveError, UsageError
+from forensics.errors import ArchiveError, StorageError, UsageError
 from forensics.text import show
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _STDIN = Path("-")
+_CHECK_EVERY = 16
+_LEAST_FREE_BYTES = 1 << 30
+_LEAST_FREE_PART = 50
+"""What endless input must leave of a disk: a gibibyte, and the fiftieth part."""
 
 
 Choice = Mapping[str, str | None]
@@ -93,7 +97,7 @@ def _add_image(case: Case, path: Path, choice: Choice) -> None:
 def _add_stdin(case: Case, choice: Choice, add: Callable[..., EvidenceItem]) -> None:
     from forensics.archive.image import open_image  # noqa: PLC0415 - as above
 
-    item = add(_read(sys.stdin.buffer), source="standard input", method="as it came")
+    item = add(_read_guarded(sys.stdin.buffer, case.root), source="standard input", method="as it came")
     try:
         with open_image(case.path_of(item)) as source:
             source.select(**choice)
@@ -107,6 +111,24 @@ def _add_stdin(case: Case, choice: Choice, add: Callable[..., EvidenceItem]) -> 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _read_guarded(file: BinaryIO, root: Path) -> Iterator[bytes]:
+    """Yield what comes without end being promised, and stop before the disk is full.
+
+    Raises:
+        StorageError: the disk of *root* has too little left.
+    """
+    for number, chunk in enumerate(_read(file)):
+        if number % _CHECK_EVERY == 0:
+            status = os.statvfs(root)
+            left = status.f_bavail * status.f_frsize
+            if left < max(_LEAST_FREE_BYTES, status.f_blocks * status.f_frsize // _LEAST_FREE_PART):
+                message = f"standard input fills the disk: {number} MiB came and {left >> 20} MiB are free in"
+                raise StorageError(
+                    f"{message} {show(os.fsencode(root))}", hint="give --case on a larger disk, or a file instead"
+                )
         yield chunk
 
 

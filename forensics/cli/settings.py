@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from forensics.errors import UsageError
-from forensics.folders import find_home
+from forensics.folders import config_path
 from forensics.frozen import dataclass, replace
+
+_TABLES = frozenset({"limits"})
+"""Tables of the file that others read: the caps of the archive readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,11 @@ def read_settings() -> Settings:
     Raises:
         UsageError: the file is no TOML, or holds an unknown key.
     """
-    settings = _read_file(_settings_path())
+    settings = _read_file(config_path())
     known = set(Settings.__match_args__)
     from_environment = {name: os.environ[f"IR_{name.upper()}"] for name in known if f"IR_{name.upper()}" in os.environ}
     settings = replace(settings, **from_environment)
     return settings if settings.operator else replace(settings, operator=_login_name())
-
-
-def _settings_path() -> Path:
-    named = os.environ.get("IR_CONFIG")
-    base = os.environ.get("XDG_CONFIG_HOME") or find_home() / ".config"
-    return Path(named or Path(base) / "ir" / "config.toml")
 
 
 def _read_file(path: Path) -> Settings:
@@ -69,10 +66,10 @@ def _read_file(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}", hint="correct the file or move it away") from error
     known = set(Settings.__match_args__)
-    unknown = sorted(set(values) - known)
+    unknown = sorted(set(values) - known - _TABLES)
     if unknown:
         raise UsageError(f"{path} has an unknown key {unknown[0]!r}", hint=f"known keys: {', '.join(sorted(known))}")
-    return Settings(**{name: str(value) for name, value in values.items()})
+    return Settings(**{name: str(value) for name, value in values.items() if name not in _TABLES})
 
 
 def _login_name() -> str:

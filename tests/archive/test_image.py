@@ -28,6 +28,7 @@ from assets.images import (
 )
 
 from forensics.archive.image import ImageSource, open_image
+from forensics.archive.leftovers import read_leftovers
 from forensics.archive.limits import Limits, read_limits
 from forensics.archive.nouns import Layer
 from forensics.archive.tree import read_layers, read_tree, read_trees, visit
@@ -315,15 +316,55 @@ def test_what_is_not_there_is_usage(tmp_path: Path) -> None:
         open_image(Path("/dev/null"))
 
 
-def test_a_saved_image_without_its_table_of_contents_is_shown_as_files(tmp_path: Path) -> None:
+def test_a_saved_image_without_its_table_of_contents_is_put_together_by_content(tmp_path: Path) -> None:
     parts = docker_parts(LAYERS)
     path = tmp_path / "image.tar"
-    for change in ({"manifest.json": b"{"}, {}):
+    path.write_bytes(pack(parts))
+    with open_image(path) as source:
+        told = [(layer.diff_id, layer.size_bytes) for layer in source.images[0].layers]
+        paths = [entry.path for entry in read_tree(source).entries()]
+    for change in ({"manifest.json": b"{"}, {"manifest.json": b"[" * 2_000_000}, {}):
         path.write_bytes(pack({name: raw for name, raw in parts.items() if name != "manifest.json"} | change))
         with open_image(path) as source:
-            assert source.dialect == "flat"
+            assert source.dialect == "rebuilt"
             assert [anomaly.code for anomaly in source.anomalies] == ["bad-manifest"]
-            assert sum(entry.path.endswith(b"layer.tar") for entry in read_tree(source).entries()) == 2
+            assert [(layer.diff_id, layer.size_bytes) for layer in source.images[0].layers] == told
+            assert [entry.path for entry in read_tree(source).entries()] == paths
+
+
+def test_an_unreadable_table_of_contents_is_said_where_nothing_can_be_put_together(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(pack({"manifest.json": b"[" * 2_000_000, "notes": b"x"}))
+    with open_image(path) as source:
+        assert source.dialect == "flat"
+        assert [(item.code, "nested too deeply" in item.message) for item in source.anomalies] == [
+            ("bad-manifest", True)
+        ]
+
+
+def test_what_a_compressed_archive_lost_is_said_of_a_flat_one_too(tmp_path: Path) -> None:
+    packed = gzip.compress(pack({"a": bytes(range(256)) * 400}))
+    path = tmp_path / "root.tar.gz"
+    path.write_bytes(packed[:-3])
+    with open_image(path) as source:
+        assert source.dialect == "flat"
+        assert [anomaly.code for anomaly in source.anomalies] == ["truncated-compression"]
+    path.write_bytes(packed[:12])
+    with pytest.raises(ArchiveError, match="the gzip stream ends early"):
+        open_image(path)
+
+
+def test_content_that_no_image_uses_is_read(tmp_path: Path) -> None:
+    shadowed = pack({"manifest.json": b"the first"})[:1024]
+    parked = gzip.compress(pack({"inner/evil": b"parked"}))
+    path = tmp_path / "image.tar"
+    path.write_bytes(shadowed + pack({**docker_parts(LAYERS), "extra/park.tgz": parked, "blob": b"loose"}))
+    seen: dict[bytes, bytes] = {}
+    with open_image(path) as source:
+        read_tree(source)
+        found = list(read_leftovers(source, lambda entry, content: seen.update({entry.path: content.read()})))
+    assert [name for name, _ in found] == [b"extra/park.tgz", b"blob", b"manifest.json"]
+    assert seen == {b"inner/evil": b"parked", b"blob": b"loose", b"manifest.json": b"the first"}
 
 
 def test_platforms_that_were_not_saved_are_no_damage(tmp_path: Path) -> None:
