@@ -32,6 +32,9 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
             r"net\.(?:connect|Socket)[\s\S]{0,300}(?:spawn|exec)\s*\([\s\S]{0,60}/?(?:bin/)?sh",
             r"/inet[46]?/(?:tcp|udp)/[\s\S]{0,300}(?:getline|\|&|system\s*\()",
             rf"telnet\s[^\n|]{{1,80}}\|\s*{SHELL}\s*\|\s*telnet",
+            r"zmodload\s+zsh/net/tcp[\s\S]{0,200}\bztcp\b",
+            rf"(?:\d{{1,3}}\.){{3}}\d{{1,3}}\s+\d{{1,5}}\b[^\n|;]{{0,60}}\s-\w{{0,4}}[ec]\s+['\"]?{SHELL}",
+            rf"\s-\w{{0,6}}[ec]\s+['\"]?{SHELL}['\"]?\s[^\n|;]{{0,60}}(?:\d{{1,3}}\.){{3}}\d{{1,3}}\s+\d{{1,5}}\b",
         ),
         (
             "/dev/tcp",
@@ -46,6 +49,9 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
             "pty.spawn",
             "use socket",
             "telnet",
+            "ztcp",
+            " -e",
+            " -c",
             "fsockopen",
             "tcpsocket",
             "net.connect",
@@ -65,6 +71,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
             rf"\b(?:eval|source|\.)\s+(?:['\"]?\$\(|`|<\()\s*{FETCH}",
             rf"{FETCH}[^\n]{{0,300}}chmod\s+(?:[ugoa]*\+\w*x|[0-7]*[157][0-7]*)[^\n]{{0,200}}(?:&&|;|\|\|)\s*(?:nohup\s+|setsid\s+)?[./~$]",
             rf"{FETCH}[^\n]{{0,300}}(?:&&|;)\s*(?:nohup\s+|setsid\s+)?{RUN}\s+(?:-\w+\s+)?{TEMP}/",
+            rf"(\w{{1,30}})=['\"]?(?:\$\(|`)\s*{FETCH}[\s\S]{{0,300}}(?:\beval|{RUN}\s+-c)\s+['\"]?\$\{{?\1\b",
         ),
         ("curl", "wget", "fetch", "lwp-download", "aria2c"),
     ),
@@ -117,8 +124,9 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         compile_all(
             r"stratum[12]?\+(?:tcp|ssl|tls|http)s?://",
             r"--donate-level[= ]\d|--cpu-max-threads-hint|--randomx-\w+|--nicehash\b|--coin[= ](?:monero|xmr|rvn|etc)\b",
-            r"(?:--algo|-a)[= ]\s*(?:rx/\w+|randomx|cryptonight\S*|cn/\w+|kawpow|ethash|etchash|argon2/\S+|astrobwt|ghostrider|yespower|minotaurx)",
+            r"(?:--algo(?:rithm)?|-a)[= ]\s*(?:rx/\w+|randomx\w*|cryptonight\S*|cn/\w+|kawpow|ethash|etchash|argon2\S*|astrobwt\S*|ghostrider|yespower\w*|minotaurx|verushash|verus|autolykos\d?|beamhash\w*|equihash\S*|progpow\w*|octopus|kheavyhash|dynexsolve|sha512_256d|firopow|panthera|xelishash\w*|blake3\w*|qubit|qhash|nexapow|karlsenhash\w*|pyrinhash)\b",
             r"(?<!\w)[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}(?!\w)",
+            r"--pool[= ]\S{4,100}:\d{2,5}\s[^\n]{0,120}--(?:wallet|user|worker|address)[= ]\S{12,}|--(?:wallet|address)[= ]\S{20,}\s[^\n]{0,120}--pool[= ]\S{4,100}:\d{2,5}",
             r"(?:-o|--url)[= ]\S{4,100}:\d{2,5}\s[^\n]{0,80}(?:-u|--user)[= ]\S{20,}[^\n]{0,60}(?:(?:-p|--pass)[= ]|(?:-k\b|--tls\b|--keepalive))",
         ),
         (

@@ -37,6 +37,8 @@ class Area(enum.StrEnum):
     SECRET = "credentials"  # noqa: S105 - a category
     INETD = "inetd"
     REPOSITORY = "package source"
+    TRUST = "trusted certificates"
+    CLUSTER = "static pods"
 
 
 _PATTERNS: tuple[tuple[Area, str], ...] = (
@@ -68,6 +70,8 @@ _PATTERNS: tuple[tuple[Area, str], ...] = (
     (Area.REPOSITORY, r"etc/(?:apt/(?:sources\.list(?:\.d/.+)?|trusted\.gpg.*)|apk/repositories|pip\.conf|yum\.repos\.d/.+)|(?:root|home/[^/]+)/\.(?:pip|config/pip)/pip\.conf"),
     (Area.HISTORY, r"(?:.*/)?\.(?:bash|ash|zsh|sh|python|mysql|psql|rediscli|sqlite|node_repl|mongo|lesshst|viminfo)_?history|(?:.*/)?\.(?:zhistory|lesshst|viminfo|wget-hsts|mysql_history|psql_history|rediscli_history|node_repl_history|python_history|dbshell)|root/\.local/share/fish/fish_history"),
     (Area.SECRET, r"(?:.*/)?(?:\.env(?:\.\w+)?|\.aws/credentials|\.docker/config\.json|\.kube/config|\.git-credentials|\.netrc|\.npmrc|\.pypirc|\.pgpass|\.my\.cnf|credentials\.json|\.ssh/id_\w+|[^/]+_rsa|\.vault-token|application_default_credentials\.json)"),
+    (Area.TRUST, r"usr/local/share/ca-certificates/.+|etc/(?:pki/ca-trust/source/anchors|ca-certificates/trust-source/anchors)/.+"),
+    (Area.CLUSTER, r"etc/kubernetes/manifests/.+|var/lib/(?:rancher/(?:k3s|rke2)/(?:server|agent)|kubelet)/(?:pod-)?manifests/.+|etc/rancher/.+manifests/.+"),
 )  # fmt: skip
 _COMPILED = tuple((area, re.compile(f"(?:{pattern})$".encode())) for area, pattern in _PATTERNS)
 _ANY = re.compile("|".join(f"(?:(?:{pattern})$)" for _, pattern in _PATTERNS).encode())

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
-from forensics.analyze.behaviour import MOST_TEXT, find_behaviours
 from forensics.analyze.bulk import NamedFailures
+from forensics.analyze.code_files import read_code
 from forensics.analyze.configuration import is_kept
 from forensics.analyze.content import SAMPLE_BYTES, ContentFacts, Kind, read_elf, read_interpreter, sniff
 from forensics.analyze.contents import ContentTable, Known
-from forensics.analyze.indicators import find_in_bytes, find_in_text
+from forensics.analyze.indicators import find_in_bytes
 from forensics.analyze.package_reader import PackageReader
 from forensics.analyze.places import may_hold_secrets
 from forensics.analyze.scanner import Scanner, ScanRequest, ScanResult, own_path
@@ -32,25 +32,6 @@ _MOST_SECRET = 256 << 10
 _MOST_SCANNED = 1 << 30
 _MOST_STRINGS = 4 << 20
 _PIPED_BYTES = 8 << 20
-_SCRIPT_NAMES = (b".sh", b".bash", b".command", b".cgi")
-_SHELLS = frozenset(
-    {
-        "sh",
-        "bash",
-        "dash",
-        "ash",
-        "zsh",
-        "ksh",
-        "busybox",
-        "python",
-        "python2",
-        "python3",
-        "perl",
-        "php",
-        "ruby",
-        "node",
-    }
-)
 
 
 class ContentLike(Protocol):
@@ -126,9 +107,8 @@ class Examiner:
         sample = content.head(SAMPLE_BYTES)
         interpreter = read_interpreter(sample)
         extra: dict[str, tuple[object, ...]] = {}
-        if _is_script(entry, kind, interpreter):
-            text = from_bytes(content.read(MOST_TEXT))
-            extra = {"hits": find_behaviours(text), "indicators": find_in_text(text)}
+        if kind is not Kind.ELF:
+            extra = read_code(entry, kind, interpreter, content.read, content.size_bytes)
         elif kind is Kind.ELF and content.size_bytes <= _MOST_STRINGS:
             extra = {"indicators": find_in_bytes(content.read(_MOST_STRINGS))}
         if (
@@ -186,11 +166,3 @@ def make_externals(entry: FileEntry, kind: Kind) -> dict[str, str]:
         "filetype": kind.value.upper(),
         "owner": str(entry.uid),
     }
-
-
-def _is_script(entry: FileEntry, kind: Kind, interpreter: str) -> bool:
-    if kind is Kind.SCRIPT:
-        return interpreter.rstrip("0123456789.") in _SHELLS or interpreter in _SHELLS
-    return kind is Kind.TEXT and (
-        entry.path.lower().endswith(_SCRIPT_NAMES) or bool(entry.mode & 0o111) or is_kept(entry.path)
-    )

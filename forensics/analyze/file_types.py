@@ -45,7 +45,7 @@ DISGUISED = Rule(
     "file.disguised-program",
     "A program carries the name of a harmless file",
     Severity.HIGH,
-    ("T1036.008",),
+    ("T1036.008", "T1036.007"),
     "The extension says picture, text or archive; the content is a program.",
     "None known for these pairs of name and content.",
     _NEXT,
@@ -121,6 +121,11 @@ _PICTURES = {
     b"mp4",
     b"zip",
 }
+_DOCUMENTS = _PICTURES | {b"doc", b"docx", b"xls", b"xlsx", b"ppt", b"pptx", b"txt", b"csv", b"rtf", b"odt"}
+_RUNNABLE = frozenset(
+    {b"sh", b"bash", b"py", b"pl", b"rb", b"exe", b"elf", b"bin", b"run", b"desktop", b"command", b"scr"}
+)
+"""What makes a second extension a disguise: ``invoice.pdf.sh``."""
 _MOST_IN_TEXT = 6
 _SAMPLE_HOOK = re.compile(rb"/hooks/[a-z-]+\.sample$")
 """What `git init` puts into every new repository; a hook of that name is never run."""
@@ -195,6 +200,9 @@ def _is_of_a_tool(path: bytes) -> bool:
 def _is_disguised(artifact: Artifact) -> bool:
     name = artifact.path.rsplit(b"/", 1)[-1].lower()
     stem, dot, extension = name.rpartition(b".")
+    inner = stem.rpartition(b".")[2].strip() if b"." in stem.strip(b".") else b""
+    if extension in _RUNNABLE and inner in _DOCUMENTS and artifact.kind in _PROGRAMS | {Kind.SCRIPT, Kind.TEXT}:
+        return True
     if not dot or not stem.strip(b"."):
         return False
     kind, mime = artifact.kind, artifact.facts.mime if artifact.facts else ""

@@ -31,6 +31,8 @@ from forensics.model import (
 __all__ = ["Artifact", "Baseline", "FileView", "Origin", "Stage", "TreeLike"]
 
 _MOST_LINKS = 40
+_FIRST_TIME_NS = 86_400 * 365 * 10**9
+"""Times of the epoch's first year are those of reproducible builds, not of any day."""
 
 
 class Baseline(enum.StrEnum):
@@ -161,6 +163,11 @@ class FileView:
         """The modification times, with fractions of seconds or odd ones, of the baseline's programs."""
         entries = self.base.entries() if self.base else ()
         return frozenset(entry.mtime_ns for entry in entries if entry.type is EntryType.FILE and in_system(entry.path))
+
+    @cached_property
+    def oldest_base_time(self) -> int:
+        """The oldest modification time of the baseline's programs that says something; 0 where none does."""
+        return min((time for time in self.base_program_times if time > _FIRST_TIME_NS), default=0)
 
     def artifact_at(self, path: bytes) -> Artifact | None:
         """Return the file of the container's own tree at *path*, or None."""

@@ -127,6 +127,12 @@ NETWORK_CODE = Deed(
 )
 
 
+def judge_code(text: str) -> Deed | None:
+    """Return the worst thing that a script of this text does, or None; what may be harmless does not count."""
+    found = [deed for part in (text, *decode_blobs(text)) if (deed := _judge(part)) and deed is not NETWORK_CODE]
+    return min(found, key=lambda deed: deed.severity.rank, default=None)
+
+
 def judge_inline(argv: tuple[str, ...]) -> Deed | None:
     """Return the worst thing that code in these arguments does, or None; the program's name plays no part."""
     text = _find_code(argv)
@@ -155,11 +161,29 @@ def _reaches(text: str) -> bool:
     return bool(_WAIT.search(text) or _CALL.search(text))
 
 
+_SOCKET_WORDS = (
+    "socket", "tcpserver", "tcpclient", "/inet", "fsockopen", "open_connection", "start_server", "net.dial", "new_tcp",
+    "net'", 'net"', "net`", "tls", "dgram", "telnetlib", "sockaddr", "inet_aton", "io",
+)  # fmt: skip
+_FETCH_WORDS = (
+    "url", "requests.get", "http.client", "lwp::", "http::tiny", "file_get_contents", "net::http", "uri", "get(",
+    "fetch", "socket.http",
+)  # fmt: skip
+
+
 def _judge(text: str) -> Deed | None:
     text = _plain(text)
-    if _FETCH.search(text) and _RUNS_CODE.search(text) and _CODE.search(text):
+    lowered = text.lower()
+    if (
+        any(word in lowered for word in _FETCH_WORDS)
+        and _FETCH.search(text)
+        and _RUNS_CODE.search(text)
+        and _CODE.search(text)
+    ):
         return REMOTE_CODE
-    if not _SOCKET.search(text) or not _reaches(text) or not _RUN.search(text):
+    if not any(word in lowered for word in _SOCKET_WORDS) or not _SOCKET.search(text):
+        return None
+    if not _reaches(text) or not _RUN.search(text):
         return None
     waits = bool(_WAIT.search(text))
     shell = bool(_SHELL.search(text))

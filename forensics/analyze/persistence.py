@@ -11,26 +11,12 @@ from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import list_paths
 from forensics.analyze.places import in_hidden_place, in_temp
 from forensics.analyze.rule import Rule
+from forensics.analyze.start_up import ATTACK, area_rule, judge_start_up
 from forensics.model import Confidence, EntryType, Finding, Severity
 from forensics.text import to_bytes
 
-_ATTACK = {
-    Area.CRON: ("T1053.003",),
-    Area.SYSTEMD: ("T1543.002", "T1053.006"),
-    Area.INIT: ("T1037.004", "T1543"),
-    Area.SHELL: ("T1546.004",),
-    Area.PAM: ("T1556.003",),
-    Area.NSS: ("T1556",),
-    Area.HOOK: ("T1546.016", "T1546"),
-    Area.INETD: ("T1543",),
-    Area.PYTHON: ("T1546.018",),
-    Area.PHP: ("T1505.003", "T1546"),
-    Area.LOADER: ("T1574.006",),
-    Area.SSHD: ("T1098.004", "T1556"),
-}
-_JUDGED = tuple(_ATTACK)
+_JUDGED = tuple(ATTACK)
 _NEW_RUNTIME = {Area.CRON: Severity.MEDIUM, Area.SYSTEMD: Severity.MEDIUM, Area.INIT: Severity.MEDIUM}
-_BENIGN = "The image's own maintenance jobs; a package's post-installation script."
 _NEXT = "Read the file; follow what it starts. Search other containers of the same image for it."
 _NOT_TELLING = frozenset({"engine-api", "install-persistence"})
 
@@ -75,7 +61,6 @@ _SSHD_BAD = re.compile(
     r"|AuthorizedKeysFile\s+.*/(?:etc|tmp|var|usr)/|PermitUserEnvironment\s+yes)",
     re.IGNORECASE | re.MULTILINE,
 )
-_COMMAND_HOOK = re.compile(r"(?:Pre|Post)-(?:Invoke|Install)\S*\s*\{?[^}\n]{0,300}", re.IGNORECASE)
 _TRAP_LINE = re.compile(
     r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=(?!['\"]?\1\b)|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
     re.MULTILINE,
@@ -88,7 +73,7 @@ def analyze_persistence(view: CaseView) -> Iterator[Finding]:
     for configured in read_configured(view.files, *_JUDGED):
         if configured.artifact.entry.type is not EntryType.FILE:
             continue
-        bad = list(_judge(configured))
+        bad = list(_judge(configured, view))
         yield from bad
         if (
             not bad
@@ -98,7 +83,7 @@ def analyze_persistence(view: CaseView) -> Iterator[Finding]:
         ):
             newcomers.setdefault(configured.area, []).append(configured)
     for area, group in newcomers.items():
-        rule = _rule(area, f"New start-up configuration: {area}", _NEW_RUNTIME[area])
+        rule = area_rule(area, f"New start-up configuration: {area}", _NEW_RUNTIME[area])
         lines = "; ".join(line.strip() for configured in group for line in configured.added if _is_effective(line))
         matched = f"{list_paths(configured.artifact for configured in group)}: {lines[:300]}"
         yield rule.found(matched, [configured.artifact.reference for configured in group], confidence=Confidence.MEDIUM)
@@ -113,19 +98,7 @@ def _is_effective(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith(("#", ";"))
 
 
-def _rule(area: Area, title: str, severity: Severity) -> Rule:
-    return Rule(
-        f"persistence.{area.name.lower()}",
-        title,
-        severity,
-        _ATTACK[area],
-        f"What stands in {area} configuration is started or loaded again without anybody asking for it.",
-        _BENIGN,
-        _NEXT,
-    )
-
-
-def _judge(configured: Configured) -> Iterator[Finding]:
+def _judge(configured: Configured, view: CaseView) -> Iterator[Finding]:
     area, text = configured.area, configured.added_text
     hits = [hit for hit in find_behaviours(text) if hit.behaviour.id not in _NOT_TELLING]
     if area in {Area.PYTHON}:
@@ -136,9 +109,10 @@ def _judge(configured: Configured) -> Iterator[Finding]:
             f"{area[0].upper()}{area[1:]} configuration: {worst.behaviour.title[0].lower()}{worst.behaviour.title[1:]}"
         )
         matched = "; ".join(f"{hit.excerpt}{' [decoded]' if hit.decoded else ''}" for hit in hits[:4])
-        yield _rule(area, title, worst.behaviour.severity).found(matched, [configured.artifact.reference])
+        yield area_rule(area, title, worst.behaviour.severity).found(matched, [configured.artifact.reference])
         return
-    yield from _judge_by_area(configured, text)
+    found = list(_judge_by_area(configured, text))
+    yield from found or judge_start_up(configured, view)
 
 
 def _judge_by_area(configured: Configured, text: str) -> Iterator[Finding]:
@@ -153,19 +127,19 @@ def _judge_by_area(configured: Configured, text: str) -> Iterator[Finding]:
     if area is Area.PAM and match:
         yield PAM.found(match.group().strip(), [configured.artifact.reference])
     elif area is Area.PYTHON and name.endswith(b".pth") and _PTH_CODE.search(text) and _PTH_BAD.search(text):
-        yield _rule(area, "A Python path file runs code at every start", Severity.HIGH).found(
+        yield area_rule(area, "A Python path file runs code at every start", Severity.HIGH).found(
             text[:300], [configured.artifact.reference]
         )
     elif area is Area.PYTHON and name.endswith(b"customize.py"):
         severity = Severity.HIGH if _PTH_BAD.search(text) else Severity.LOW
-        yield _rule(area, "A Python start-up module runs in every interpreter", severity).found(
+        yield area_rule(area, "A Python start-up module runs in every interpreter", severity).found(
             text[:300], [configured.artifact.reference]
         )
     elif area in patterns and (match := patterns[area][0].search(text)):
         _, title, severity = patterns[area]
-        yield _rule(area, title, severity).found(match.group().strip(), [configured.artifact.reference])
+        yield area_rule(area, title, severity).found(match.group().strip(), [configured.artifact.reference])
     elif area is Area.PHP and (match := _PREPEND.search(text)):
-        yield _rule(area, "PHP runs a file before every request", Severity.MEDIUM).found(
+        yield area_rule(area, "PHP runs a file before every request", Severity.MEDIUM).found(
             match.group().strip(), [configured.artifact.reference]
         )
 
@@ -183,6 +157,6 @@ def analyze_preload(view: CaseView) -> Iterator[Finding]:
         if configured.area is Area.PRELOAD:
             yield PRELOAD.found(" ".join(paths), references)
         elif odd:
-            yield _rule(Area.LOADER, "The loader looks for libraries in a strange place", Severity.HIGH).found(
+            yield area_rule(Area.LOADER, "The loader looks for libraries in a strange place", Severity.HIGH).found(
                 " ".join(paths), references
             )

@@ -20,7 +20,7 @@ _HIDDEN_UNDER_SYSTEM = re.compile(
 )
 _SYSTEM_BIN = re.compile(rb"^/?(?:usr/)?(?:local/)?s?bin/")
 _SYSTEM = re.compile(rb"^/?(?:bin|sbin|lib\w*|usr/(?:bin|sbin|lib\w*|libexec))/")
-_SYSTEM_LIBRARY = re.compile(rb"^/?(?:usr/)?(?:local/)?lib\w*/(?:[\w.+-]+/)?[^/]+\.so[\d.]*$")
+_SYSTEM_LIBRARY = re.compile(rb"^/?(?:usr/)?(?:local/)?lib\w*/(?:[\w.+-]+/){0,3}[^/]+\.so[\d.]*$")
 _WEB = re.compile(
     rb"^/?(?:var/www|srv/(?:www|http)|usr/share/nginx/html|usr/local/apache2/htdocs|usr/local/tomcat/webapps"
     rb"|opt/[^/]+/webapps|var/lib/tomcat\d*/webapps|.*/(?:htdocs|wwwroot|public_html|webroot|docroot))/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -81,6 +82,11 @@ _SERVERS = frozenset(
 )
 _APPLICATIONS = frozenset(
     {"node", "python", "python3", "ruby", "php", "gunicorn", "uwsgi", "puma", "dotnet", "beam.smp"}
+)
+_FIRST_STEPS = re.compile(
+    r"(?:^|[;&|\s('\"`])(?:id|whoami|uname\s+-\w+|hostname\s+-I|ifconfig|ip\s+(?:a|addr)|netstat\s+-\w+|ss\s+-\w+|w|last"
+    r"|(?:cat|head|less|more|grep\s+\S+)\s+/etc/(?:passwd|shadow|hosts|group|issue|os-release)|cat\s+/proc/(?:version|1/\S+)"
+    r"|env|printenv|sudo\s+-l|find\s+/\s[^;|]{0,40}-perm|ls\s+-\w*a\w*\s+/root)\s*(?=$|[;&|)'\"`\s])"
 )
 _MOST_ANCESTORS = 6
 _STANDARD = 2
@@ -175,8 +181,14 @@ def _find_server(process: Process, by_pid: dict[int, Process]) -> Process | None
     for ancestor in _ancestors(process, by_pid):
         name = _server_name(ancestor)
         if name:
-            return ancestor if name not in _APPLICATIONS or _is_interactive(process) else None
+            may = name in _APPLICATIONS and not _is_interactive(process) and not _looks_around(process)
+            return None if may else ancestor
     return None
+
+
+def _looks_around(process: Process) -> bool:
+    """Whether a shell does what an intruder does first: asks who and where it is, reads accounts, fetches tools."""
+    return process.is_shell() and bool(_FIRST_STEPS.search(process.command))
 
 
 def _ancestors(process: Process, by_pid: dict[int, Process]) -> Iterator[Process]:

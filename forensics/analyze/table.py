@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from forensics.analyze.accounts import analyze_accounts
 from forensics.analyze.collection import analyze_collection
 from forensics.analyze.devices import analyze_devices
+from forensics.analyze.entry_point import analyze_entry_point
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.exposed_secrets import analyze_secrets
 from forensics.analyze.file_types import analyze_file_types
@@ -19,10 +20,12 @@ from forensics.analyze.posture import analyze_posture
 from forensics.analyze.processes import analyze_commands, analyze_processes
 from forensics.analyze.provenance import analyze_archive, analyze_provenance
 from forensics.analyze.recovered import analyze_recovered
+from forensics.analyze.running_code import analyze_running_code
+from forensics.analyze.scrambled import analyze_scrambled
 from forensics.analyze.shells import analyze_shells
 from forensics.analyze.system_files import analyze_privileges, analyze_system_files
 from forensics.analyze.traces import analyze_histories, analyze_names, analyze_times
-from forensics.analyze.typed import analyze_events, analyze_histories_text, analyze_logs, analyze_scripts
+from forensics.analyze.typed import analyze_code, analyze_events, analyze_histories_text, analyze_logs, analyze_scripts
 from forensics.analyze.verification import analyze_packages
 from forensics.analyze.view_files import analyze_file_views
 from forensics.analyze.view_mounts import analyze_mounts
@@ -47,6 +50,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("shells", analyze_shells, "processes"),
     Analyzer("processes", analyze_processes, "processes"),
     Analyzer("commands", analyze_commands, "processes"),
+    Analyzer("running code", analyze_running_code, "processes"),
     Analyzer("network", analyze_network, "sockets"),
     Analyzer("views", analyze_views, "processes"),
     Analyzer("views of mounts", analyze_mounts, "mounts"),
@@ -59,13 +63,16 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("disk nodes", analyze_devices, FILES),
     Analyzer("preload", analyze_preload, FILES),
     Analyzer("persistence", analyze_persistence, FILES),
+    Analyzer("entry point", analyze_entry_point, FILES),
     Analyzer("accounts", analyze_accounts, FILES),
     Analyzer("web roots", analyze_web_roots, FILES),
     Analyzer("scripts", analyze_scripts, FILES),
+    Analyzer("code in files", analyze_code, FILES),
     Analyzer("typed commands", analyze_histories_text, FILES),
     Analyzer("histories and logs", analyze_histories, FILES),
     Analyzer("times", analyze_times, FILES),
     Analyzer("names", analyze_names, FILES),
+    Analyzer("scrambled data", analyze_scrambled, FILES),
     Analyzer("recovered deletions", analyze_recovered, FILES),
     Analyzer("archive", analyze_archive, FILES),
     Analyzer("provenance", analyze_provenance, FILES),

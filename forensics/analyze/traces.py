@@ -27,6 +27,15 @@ HISTORY = Rule(
     "A hardening guide followed to the letter; images that never keep histories.",
     "Look at process start times and file times for what the history would have told.",
 )
+HISTORY_LOST = Rule(
+    "traces.history-emptied",
+    "A command history was emptied or deleted in the running container",
+    Severity.MEDIUM,
+    ("T1070.003",),
+    "What was typed before is gone; intruders remove it, services do not.",
+    "A clean-up step of an entry point.",
+    "The image's layer still holds the older history; look at process start times for the rest.",
+)
 LOG = Rule(
     "traces.log-emptied",
     "A log was emptied or deleted in the running container",
@@ -55,6 +64,16 @@ BACKDATED = Rule(
     "Unpacking an archive keeps old times; then the name and content are the archive's.",
     "Trust the inode's change time, not the modification time.",
     Confidence.MEDIUM,
+)
+OLDER = Rule(
+    "traces.time-before-image",
+    "A newcomer claims to be older than the image",
+    Severity.MEDIUM,
+    ("T1070.006",),
+    "It came while the container ran, but its time is before that of every file of the image: it was set, or kept.",
+    "Archives unpacked in the running container keep the times of their makers.",
+    "Trust the inode's change time, where the collection has it, and not the modification time.",
+    Confidence.LOW,
 )
 FUTURE = Rule(
     "traces.time-in-future",
@@ -110,6 +129,7 @@ def analyze_histories(view: CaseView) -> Iterator[Finding]:
                 yield LOG_LINKED.found(f"{show_path(path)} -> /dev/null", [view.files.reference(path)])
         elif history and after and after.type not in {EntryType.FILE, EntryType.DIRECTORY}:
             yield HISTORY.found(f"{show_path(path)} is a {after.type}", [view.files.reference(path)])
+    yield from _judge_lost_histories(view)
     yield from _judge_logs(view)
     for process in view.processes:
         for variable in process.environ:
@@ -117,10 +137,22 @@ def analyze_histories(view: CaseView) -> Iterator[Finding]:
                 yield HISTORY.found(f"pid {process.pid}: {variable}", [process.reference], severity=Severity.MEDIUM)
 
 
+def _judge_lost_histories(view: CaseView) -> Iterator[Finding]:
+    """Report histories that had content and have none, or are gone."""
+    if not view.files.baseline.is_runtime:
+        return
+    lost = [c for c in view.files.changes if area_of(c.path) is Area.HISTORY and _lost_content(c)]
+    if lost:
+        yield HISTORY_LOST.found(
+            ", ".join(show_path(change.path) for change in lost[:6]),
+            [EvidenceRef(view.files.item, path=change.path) for change in lost],
+        )
+
+
 def _judge_logs(view: CaseView) -> Iterator[Finding]:
     if not view.files.baseline.is_runtime:
         return
-    emptied = [change for change in view.files.changes if _is_log(change.path) and _lost_content(change)]
+    emptied = [c for c in view.files.changes if _is_log(c.path) and (_lost_content(c) or _was_cut(c, view))]
     if emptied:
         yield LOG.found(
             ", ".join(show_path(change.path) for change in emptied[:6]),
@@ -139,6 +171,16 @@ def _lost_content(change: Change) -> bool:
     return change.kind is ChangeKind.DELETED or (change.after is not None and change.after.size_bytes == 0)
 
 
+def _was_cut(change: Change, view: CaseView) -> bool:
+    """Whether a log became shorter and no rotated copy of it stands beside it."""
+    before, after = change.before, change.after
+    if before is None or after is None or after.type is not EntryType.FILE or before.type is not EntryType.FILE:
+        return False
+    if not 0 < after.size_bytes < before.size_bytes or view.files.final is None:
+        return False
+    return not any(view.files.final.get(change.path + ending) for ending in (b".1", b".1.gz", b".0", b".old", b".2.gz"))
+
+
 def analyze_times(view: CaseView) -> Iterator[Finding]:
     """Judge file times: content that changed under an unchanged time, and times copied from a system file."""
     runtime = view.files.baseline.is_runtime
@@ -154,6 +196,9 @@ def analyze_times(view: CaseView) -> Iterator[Finding]:
     kept += list(_changed_later(view, {artifact.path for artifact in kept})) if runtime else []
     if kept:
         yield BACKDATED.found(list_paths(kept), [artifact.reference for artifact in kept])
+    old = [artifact for artifact in _older_than_image(view) if artifact not in kept] if runtime else []
+    if old:
+        yield OLDER.found(list_paths(old), [artifact.reference for artifact in old])
     created = _nanoseconds(view.files.created_at)
     future = [
         a
@@ -162,6 +207,17 @@ def analyze_times(view: CaseView) -> Iterator[Finding]:
     ]
     if future:
         yield FUTURE.found(list_paths(future), [artifact.reference for artifact in future])
+
+
+def _older_than_image(view: CaseView) -> Iterator[Artifact]:
+    """Yield programs that came into the running container but claim to be older than everything in its image."""
+    oldest = view.files.oldest_base_time
+    for artifact in view.files.candidates:
+        place = in_system_bin(artifact.path) or in_system(artifact.path) or in_temp(artifact.path)
+        if not place or artifact.before is not None or not artifact.is_runtime or artifact.origin is not Origin.LAYER:
+            continue
+        if artifact.kind in _CODE and 0 <= artifact.entry.mtime_ns < oldest:
+            yield artifact
 
 
 def _matters(path: bytes) -> bool:
@@ -234,7 +290,24 @@ def judge_name(path: bytes) -> str:
         (name != name.strip(), "begins or ends with a blank"),
         (any(unicodedata.category(character) == "Cc" for character in name), "holds a control character"),
     )
-    return next((reason for is_so, reason in reasons if is_so), "") or _judge_lookalike(name)
+    reason = next((reason for is_so, reason in reasons if is_so), "") or _judge_lookalike(name)
+    if not reason and (in_system_bin(path) or in_system(path)) and (plain := read_as_latin(name)) and plain != name:
+        return f"reads like {plain} in letters of another script"
+    return reason
+
+
+_LATIN = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0432\u043d\u043a\u043c\u0442\u0433"
+    "\u03bf\u03b1\u03bd\u03c1\u03c5\u03b9\u03ba\u03c4\u03c7\u0581\u057d\u0570\u0578\u0585",
+    "aeopcyxijshdqwbhkmtr" + "oavpuiktx" + "guhno",
+)
+"""Cyrillic, Greek and Armenian small letters that look like Latin ones."""
+
+
+def read_as_latin(name: str) -> str:
+    """Return a name of look-alike letters as the Latin letters that it looks like, or nothing where one has none."""
+    plain = unicodedata.normalize("NFKC", name).translate(_LATIN)
+    return plain if not name.isascii() and plain.isascii() else ""
 
 
 def _judge_lookalike(name: str) -> str:

@@ -10,6 +10,7 @@ from forensics.analyze.behaviour import Hit, find_behaviours
 from forensics.analyze.configuration import Area, area_of, read_configured
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.files import Artifact
+from forensics.analyze.inline_code import Deed
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import object_of, objects_of, text_of
 from forensics.model import Confidence, EvidenceRef, Finding, Severity
@@ -19,7 +20,7 @@ _LOG_BYTES = 8 << 20
 _JUDGED_ELSEWHERE = frozenset(Area) - {Area.SECRET, Area.HOSTS, Area.REPOSITORY}
 _LOG_PIECE = 200_000
 _NOT_IN_SCRIPTS = frozenset(
-    {"runs-from-temp", "anti-forensics", "network-scan", "tunnel", "defense-evasion", "install-persistence"}
+    {"runs-from-temp", "anti-forensics", "network-scan", "defense-evasion", "install-persistence"}
 )
 _MILD_ALONE = frozenset({"download-and-run", "exfiltration", "engine-api", "account-manipulation"})
 _LOG_ATTACKS = (
@@ -80,6 +81,28 @@ def analyze_scripts(view: CaseView) -> Iterator[Finding]:
         yield rule.found(
             f"{matched}{' [decoded]' if hit.decoded else ''}", [artifact.reference for artifact, _ in places]
         )
+
+
+def analyze_code(view: CaseView) -> Iterator[Finding]:
+    """Judge code in files by what it does: connects out or waits, and hands over a shell or runs what it receives."""
+    found: dict[tuple[str, bool], list[tuple[Artifact, Deed]]] = {}
+    for artifact in view.files.artifacts.telling_candidates():
+        deeds = artifact.facts.extra.get("deed", ()) if artifact.facts else ()
+        for deed in deeds:
+            if isinstance(deed, Deed) and (artifact.is_runtime or deed.id != "remote-code"):
+                found.setdefault((deed.id, artifact.is_runtime), []).append((artifact, deed))
+    for (name, runtime), places in sorted(found.items()):
+        deed = places[0][1]
+        grave = Severity.HIGH if name == "remote-code" else deed.severity
+        yield Rule(
+            f"script.code.{name}", f"A script {deed.title}", grave if runtime else Severity.MEDIUM, deed.attack,
+            "The code opens a connection and gives the other side a shell, or runs what it sends.",
+            "Remote administration and test tools written in a script language.",
+            "Read the file; follow the addresses that it names.", Confidence.MEDIUM,
+        ).found(
+            ", ".join(show_path(artifact.path) for artifact, _ in places[:6]),
+            [artifact.reference for artifact, _ in places],
+        )  # fmt: skip
 
 
 def _hits(artifact: Artifact) -> tuple[Hit, ...]:

@@ -275,6 +275,8 @@ T1499 impact|Endpoint Denial of Service
 T1529 impact|System Shutdown/Reboot
 T1531 impact|Account Access Removal
 T1561 impact|Disk Wipe
+T1561.001 impact|Disk Content Wipe
+T1561.002 impact|Disk Structure Wipe
 T1565 impact|Data Manipulation
 T1565.001 impact|Stored Data Manipulation
 T1657 impact|Financial Theft

@@ -12,8 +12,8 @@ rule miner_configuration
         author = "ir"
         license = "Apache-2.0"
     strings:
-        $pool_key = /["']?(pools?|pool_address|pool_list|stratum|server_url)["']?\s*[:=]/ nocase
-        $url = /["']?(url|pool_address|server|host)["']?\s*[:=]\s*["']?(stratum[12]?\+\w{2,5}:\/\/)?[\w.-]{4,80}:\d{2,5}/ nocase
+        $pool_key = /["']?(pools?|pool_url|pool_address|pool_list|stratum|server_url)["']?\s*[:=]/ nocase
+        $url = /["']?(url|pool|pool_url|pool_address|server|host|address)["']?\s*[:=]\s*["']?(stratum[12]?\+\w{2,5}:\/\/)?[\w.-]{4,80}:\d{2,5}/ nocase
         $user = /["']?(user|wallet|wallet_address|login|username)["']?\s*[:=]\s*["']?([48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}|0x[0-9a-fA-F]{40}|[13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[0-9a-z]{20,70}|[A-Za-z0-9]{30,110}[.+]\w{1,30})/ nocase
         $algorithm = /["']?(algo|algorithm|coin|currency)["']?\s*[:=]\s*["']?(rx\/|randomx|cryptonight|cn[\/-]|kawpow|ethash|etchash|argon2|astrobwt|ghostrider|yespower|monero|xmr|ravencoin|etc\b|verushash|autolykos)/ nocase
         $tuning = /["'](donate-level|huge-pages|max-threads-hint|cpu-affinity|hash-order|rig-id|nicehash|asm|yield)["']\s*:/

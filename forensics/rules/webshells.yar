@@ -21,7 +21,7 @@ rule webshell_php_request_to_execution
         $variable_function = /\$_(GET|POST|REQUEST|COOKIE)\s*\[[^\]]{1,40}\]\s*\(\s*@?\$_(GET|POST|REQUEST|COOKIE)/ nocase
         $include = /\b(include|require)(_once)?\s*\(?\s*@?["'.]{0,2}\$_(GET|POST|REQUEST|COOKIE)\s*\[/ nocase
         $input = /\b(eval|assert|system|shell_exec|passthru)\s*\(\s*(\w{1,20}\s*\(\s*){0,4}file_get_contents\s*\(\s*["']php:\/\/input/ nocase
-        $callback = /\b(array_map|array_filter|call_user_func(_array)?|usort|register_shutdown_function|preg_replace_callback)\s*\(\s*@?\$_(GET|POST|REQUEST|COOKIE)/ nocase
+        $callback = /\b(array_map|array_filter|call_user_func(_array)?|u[ak]?sort|array_walk(_recursive)?|array_reduce|iterator_apply|ob_start|register_shutdown_function|register_tick_function|set_error_handler|preg_replace_callback)\s*\([^;\n]{0,60}\$_(GET|POST|REQUEST|COOKIE)/ nocase
         $preg_e = /preg_replace\s*\(\s*["'](.)[^"'\n]{0,80}\/[imsxADSUXJu]{0,6}e[imsxADSUXJu]{0,6}["']\s*,\s*[^,\n]{0,60}\$_(GET|POST|REQUEST|COOKIE)/ nocase
     condition:
         filesize < 2MB and $php and any of ($direct, $backtick, $variable_function, $include, $input, $callback, $preg_e)
@@ -151,4 +151,25 @@ rule webshell_framework_route_to_execution
         $ruby = /(`#\{params\[|system\s*\(?\s*params\[|eval\s*\(?\s*params\[)/
     condition:
         filesize < 512KB and ($python or $node or ($node_require and $node_url) or $ruby)
+}
+
+rule webshell_framework_variable_to_execution
+{
+    meta:
+        title = "Web application keeps request data in a variable and executes it"
+        severity = "high"
+        confidence = "medium"
+        attack = "T1505.003, T1059"
+        why = "A short handler takes a parameter of the request and hands the variable to the shell or to eval."
+        benign = "Administration panels and build servers that run fixed tools with checked arguments."
+        author = "ir"
+        license = "Apache-2.0"
+    strings:
+        $python = /\b(\w{1,20})\s*=\s*(flask\.)?request\.(args|form|values|json|data|headers|GET|POST|cookies|get_json|get_data|query_params)\b[^\n]{0,80}\n([^\n]{0,160}\n){0,6}[^\n]{0,80}\b(os\.(system|popen)|subprocess\.(run|call|Popen|check_output|getoutput|getstatusoutput)|eval|exec)\s*\(\s*f?["']?\{?\w{1,20}\b/
+        $node = /(const|let|var)\s+\{?\s*\w{1,20}\s*\}?\s*=\s*(req|request|ctx(\.request)?)\.(query|body|params|headers|get)\b[^\n]{0,200}[\n;]([^\n]{0,160}[\n;]){0,6}[^\n]{0,80}\b(exec|execSync|spawn|spawnSync|eval|Function)\s*\(\s*[`"']?(\$\{)?\w{1,20}\b/
+        $node_process = /require\s*\(\s*["'](node:)?child_process["']\s*\)|from\s+["'](node:)?child_process["']|\beval\s*\(/
+        $ruby = /\b\w{1,20}\s*=\s*params\[[^\]]{1,30}\][^\n]{0,80}\n([^\n]{0,160}\n){0,4}[^\n]{0,60}(`[^`\n]{0,40}#\{\w{1,20}\}|\b(system|exec|eval|IO\.popen)\s*\(?\s*\w{1,20})/
+        $go = /\.(FormValue|PostFormValue|Query\(\)\.Get|Header\.Get)\([^)\n]{1,40}\)[^\n]{0,80}\n?([^\n]{0,120}\n){0,4}[^\n]{0,60}exec\.Command\(\s*"(\/bin\/)?(ba)?sh"\s*,\s*"-c"/
+    condition:
+        filesize < 128KB and uint32(0) != 0x464c457f and ($python or ($node and $node_process) or $ruby or $go)
 }
