@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,21 @@ _ANALYZER_FAILURES = (
 _MOST_FAILURES = 100
 
 
-def analyze(case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = None, yara: bool = True) -> Analysis:
+def analyze(
+    case: Case,
+    *,
+    rules: tuple[Path, ...] = (),
+    base: Path | None = None,
+    yara: bool = True,
+    image_key: Path | None = None,
+) -> Analysis:
     """Examine *case*, write the result below its ``analysis/``, put the digest of each file on record; return it.
 
     Raises:
         RuleError: a rule does not compile.
         UsageError: *base* cannot be opened.
     """
-    analysis = build_analysis(case, rules=rules, base=base, yara=yara)
+    analysis = build_analysis(case, rules=rules, base=base, yara=yara, image_key=image_key)
     write_analysis(case, analysis)
     return analysis
 
@@ -52,9 +60,14 @@ def read_or_analyze(case: Case) -> Analysis:
 
 
 def build_analysis(
-    case: Case, *, rules: tuple[Path, ...] = (), base: Path | None = None, yara: bool = True
+    case: Case,
+    *,
+    rules: tuple[Path, ...] = (),
+    base: Path | None = None,
+    yara: bool = True,
+    image_key: Path | None = None,
 ) -> Analysis:
-    """Examine *case* and return the result; writes nothing."""
+    """Examine *case* and return the result; writes nothing. *image_key* is a public key (PEM) of the image's signer."""
     from forensics.analyze.evidence_view import CaseView  # noqa: PLC0415 - reading a stored analysis needs none of it
     from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
     from forensics.analyze.inventory import list_packages  # noqa: PLC0415 - as above
@@ -62,7 +75,7 @@ def build_analysis(
     from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
     from forensics.analyze.verdict import find_damage, find_gaps, judge  # noqa: PLC0415 - as above
 
-    files = _load(case, rules, base, yara=yara)
+    files = replace(_load(case, rules, base, yara=yara), image_key=image_key)
     view = CaseView(case, files)
     findings: list[Finding] = []
     collection = case.ledger()

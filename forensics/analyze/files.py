@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from forensics.analyze.artifact import Artifact, Origin, Stage
@@ -17,6 +18,7 @@ from forensics.analyze.content import Kind
 from forensics.analyze.packages import Packages
 from forensics.analyze.places import in_system
 from forensics.archive.compare import PackedChange, make_change
+from forensics.archive.nouns import Image
 from forensics.model import (
     Change,
     ChangeKind,
@@ -79,6 +81,8 @@ class FileView:
     packages: Packages = field(default_factory=Packages)
     history: tuple[str, ...] = ()
     image_config: Mapping[str, Any] = field(default_factory=dict)
+    image: Image | None = None
+    image_key: Path | None = None
     created_at: str = ""
     indicators: tuple[Indicator, ...] = ()
     anomalies: tuple[tuple[str, str, bytes], ...] = ()

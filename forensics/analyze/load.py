@@ -178,6 +178,7 @@ def _assemble(item: EvidenceItem, source: ImageSource, image: Image, loading: Lo
         packages=packages,
         history=tuple(line.created_by for line in image.history if line.layer is None or line.layer < trees.built),
         image_config=image.config,
+        image=image,
         created_at=text_of(image.config.get("created")),
         anomalies=tuple((a.code, a.message, a.path) for a in anomalies[:_MOST_ANOMALIES]),
         failures=tuple(reasons),

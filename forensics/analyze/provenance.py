@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from forensics.analyze.behaviour import find_behaviours
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.image_steps import FETCHED, find_steps
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import object_of, texts_of
 from forensics.archive.limits import DAMAGE
@@ -56,7 +57,12 @@ _NOT_IN_HISTORY = frozenset({"runs-from-temp", "anti-forensics", "install-persis
 def analyze_provenance(view: CaseView) -> Iterator[Finding]:
     """Judge the history line by line, and the start command."""
     for number, line in enumerate(view.image_history):
-        for hit in find_behaviours(line, script=False):
+        hits = find_behaviours(line, script=False)
+        for rule, matched in find_steps(line):
+            if rule.id != FETCHED.id or not any(hit.behaviour.id == "download-and-run" for hit in hits):
+                reference = EvidenceRef(view.files.item or view.reference("image-history").item)
+                yield rule.found(f"step {number}: {matched}", [reference])
+        for hit in hits:
             if hit.behaviour.id not in _NOT_IN_HISTORY:
                 yield _history_rule(
                     hit.behaviour.id, hit.behaviour.title, hit.behaviour.severity, hit.behaviour.attack

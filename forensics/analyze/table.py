@@ -12,6 +12,7 @@ from forensics.analyze.entry_point import analyze_entry_point
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.exposed_secrets import analyze_secrets
 from forensics.analyze.file_types import analyze_file_types
+from forensics.analyze.image_identity import analyze_identity
 from forensics.analyze.impact import analyze_impact
 from forensics.analyze.matches import analyze_matches
 from forensics.analyze.network import analyze_network
@@ -76,6 +77,7 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("recovered deletions", analyze_recovered, FILES),
     Analyzer("archive", analyze_archive, FILES),
     Analyzer("provenance", analyze_provenance, FILES),
+    Analyzer("image identity", analyze_identity, FILES),
     Analyzer("gathered data", analyze_collection, FILES),
     Analyzer("encrypted data", analyze_impact, FILES),
     Analyzer("added secrets", analyze_secrets, FILES),

@@ -38,6 +38,20 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageSignature:
+    """A signature that was saved beside an image: what was signed, and the signature in base64 as it stands there.
+
+    ``subject`` is the digest of the manifest that it claims to be about; ``kind`` is the media type. Hostile until
+    verified; ``signature`` is empty for kinds that are only recognised.
+    """
+
+    kind: str
+    subject: str
+    payload: bytes
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One image: its names, its configuration (hostile JSON) and its layers, base first."""
 
@@ -49,6 +63,7 @@ class Image:
     config_digest: str = ""
     manifest_digest: str = ""
     anomalies: tuple[Anomaly, ...] = field(default=())
+    signatures: tuple[ImageSignature, ...] = ()
 
     @property
     def id(self) -> str:

@@ -19,7 +19,8 @@ from forensics.archive.documents import (
     parse_platform,
 )
 from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report
-from forensics.archive.nouns import HistoryLine, Image, Layer
+from forensics.archive.nouns import HistoryLine, Image, ImageSignature, Layer
+from forensics.archive.signatures import is_attached, read_signatures
 from forensics.archive.store import Store
 from forensics.model import JsonObject
 from forensics.text import show
@@ -83,10 +84,12 @@ class _OciReader:
         self._report = report
         self._seen: set[str] = set()
         self._images: dict[str, Image] = {}
+        self._signatures: list[ImageSignature] = []
 
     def read_index(self, index: object) -> tuple[Image, ...]:
         self._read_index(index, _Context())
-        return tuple(self._images.values())
+        signatures = tuple(self._signatures)
+        return tuple(replace(image, signatures=signatures) for image in self._images.values())
 
     def _read_index(self, index: object, context: _Context) -> None:
         descriptors = get_list(index, "manifests")
@@ -120,6 +123,8 @@ class _OciReader:
         self._seen.add(digest)
         if "manifests" in document and "layers" not in document:
             self._read_index(document, below)
+        elif is_attached(document):
+            self._signatures.extend(read_signatures(document, below.tags, self._store))
         elif document and len(self._images) < self._limits.max_images:
             self._images[digest] = self.read_manifest(document, below)
 

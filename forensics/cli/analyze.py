@@ -32,8 +32,11 @@ Exit code 1: something could not be examined, as the output says.
 )
 @click.option("--base", type=click.Path(path_type=Path), help="Saved image to compare the snapshot with.")
 @click.option("--no-yara", is_flag=True, help="Leave the YARA scan out (the ledger says so).")
+@click.option("--image-key", type=click.Path(exists=True, path_type=Path), help="PEM key to verify the signature with.")
 @json_option
-def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: bool, as_json: bool) -> int:
+def command(  # noqa: PLR0913 - click hands over every option by name
+    case: Path, rules: tuple[Path, ...], base: Path | None, *, no_yara: bool, image_key: Path | None, as_json: bool
+) -> int:
     """Analyse, store below analysis/, show."""
     from forensics.analyze import analyze  # noqa: PLC0415 - keeps `ir --help` light
     from forensics.cli.analyze_view import describe_analysis, find_failures, say_analysis  # noqa: PLC0415 - as above
@@ -43,7 +46,7 @@ def command(case: Path, rules: tuple[Path, ...], base: Path | None, no_yara: boo
     with open_case(case) as opened:
         again = [name for name in opened.open_activities() if name.startswith("analysis#")]
         with opened.activity("analyze", "analysis", "findings derived from the evidence", finishes=again):
-            analysis = analyze(opened, rules=rules, base=base, yara=not no_yara)
+            analysis = analyze(opened, rules=rules, base=base, yara=not no_yara, image_key=image_key)
         if as_json:
             emit_json({"schema": "ir.analysis/1", "case": str(opened.root), **describe_analysis(analysis)})
         else:

@@ -33,13 +33,15 @@ examined, and is named.
 )
 @click.option("--tag", help="Of several images in the file, the one with this tag or id.")
 @click.option("--platform", help="Of several images in the file, the one for this platform, such as linux/arm64.")
+@click.option("--image-key", type=click.Path(exists=True, path_type=Path), help="PEM key to verify the signature with.")
 @json_option
-def command(
+def command(  # noqa: PLR0913 - click hands over every option by name
     path: Path,
     base: Path | None,
     case_dir: Path | None,
     rules: tuple[Path, ...],
     *,
+    image_key: Path | None,
     as_json: bool,
     **choice: str | None,
 ) -> int:
@@ -57,7 +59,7 @@ def command(
         check_image(base, {})
     with open_subject(path, case_dir, choice) as case:
         with case.activity("analyze", "examination", f"examination of {show(os.fsencode(path))}"):
-            analysis = analyze(case, rules=rules, base=base)
+            analysis = analyze(case, rules=rules, base=base, image_key=image_key)
         report = publish(case, analysis).path
         if as_json:
             emit_json(

@@ -22,7 +22,7 @@ HELD = {
     "gitlab": ("glpat-" + "a1B2c3D4e5F6g7H8i9J0", "GitLab token"),
     "slack": ("xoxb-" + "1234567890-abcdefghijkl", "Slack token"),
     "webhook": ("https://hooks.slack.com/services/T0/B0/" + "a" * 24, "Slack or Discord webhook"),
-    "npm": ("//registry.npmjs.org/:_authToken=npm_" + "a1" * 18, "npm token"),
+    "npm": ("//registry.example.org/:_authToken=npm_" + "a1" * 18, "npm token"),
     "pypi": ("password = pypi-AgE" + "IcHlwaS5vcmc" * 6, "PyPI token"),
     "key": (KEY, "private key"),
     "jwt": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijkl", "JSON web token"),
