@@ -39,6 +39,9 @@ def _show(result: ReleaseResult) -> None:
     for done in result.performed:
         remark = f": {show(done.error or done.note)}" if done.error or done.note else ""
         say(f"{'failed ' if done.error else 'done   '} {done.action.inverse}{remark}")
+    for item in (*result.proof["reached"]["inward"], *result.proof["reached"]["names"]):
+        if item["answered"]:
+            say(f"reached {', '.join(map(show, item['answered']))} from {item['place']}")
     for difference in result.differences:
         say(f"differs {difference}")
     for reason in result.reasons:

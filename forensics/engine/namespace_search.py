@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 from collections.abc import Iterator
 
 from forensics.engine.netlink import load_library
@@ -78,7 +77,7 @@ def list_descriptor_tables(pid: int) -> list[int]:
 
 def _share_descriptors(one: int, other: int) -> bool:
     """Whether two tasks have one descriptor table (kcmp(2)); no where the kernel does not say."""
-    number = _KCMP.get(platform.machine())
+    number = _KCMP.get(os.uname().machine)
     return number is not None and load_library().syscall(number, one, other, _KCMP_FILES, 0, 0) == 0
 
 

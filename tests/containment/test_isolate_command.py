@@ -61,6 +61,7 @@ def test_help_imports_nothing_of_containment() -> None:
 @pytest.mark.docker
 def test_isolate_and_release_by_name_and_by_case(box: Box) -> None:
     suspect = box.run("suspect")
+    address = box.find(suspect).networks[0].ipv4
     done = ir("isolate", suspect, "--reason", "looks odd", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -74,6 +75,7 @@ def test_isolate_and_release_by_name_and_by_case(box: Box) -> None:
     released = ir("release", suspect)
     assert released.returncode == 0, released.stdout
     assert "RESTORED" in released.stdout
+    assert f"reached {address} from the engine's side\n" in released.stdout
     twice = ir("release", document["case"], "--json")
     assert twice.returncode == 0
     assert json.loads(twice.stdout)["actions"] == []
