@@ -6,6 +6,8 @@ analysis; a disagreement is a finding.
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +16,7 @@ from forensics.collect.context import CollectContext, collected, empty, failed, 
 from forensics.collect.file_listing import FileListing
 from forensics.collect.first_look import look_at
 from forensics.collect.namespace import read_mounts
+from forensics.collect.streams import peek
 from forensics.collect.walk import Node, Report, describe, explain, open_directory, walk
 from forensics.engine.openat2 import open_path, open_root
 from forensics.errors import EngineError
@@ -36,16 +39,29 @@ def collect_changes(context: CollectContext) -> Iterator[LedgerLine]:
 
 
 def _collect_engine_diff(context: CollectContext) -> LedgerLine:
+    counted = itertools.count()
     try:
-        changes = context.engine.diff(context.container)
+        chunks = peek(_render_diff(context, counted)) or ()
+        item = context.case.add(
+            "engine-diff", chunks, source=f"container {context.container.id}", method="engine API: changes",
+            filename="content.json",
+        )  # fmt: skip
     except EngineError as error:
         return failed("engine-diff", error.message)
-    document = {"changes": [{"path": path, "kind": kind.value} for path, kind in sorted(changes)]}
-    source = f"container {context.container.id}"
-    item = context.keep_json("engine-diff", document, source=source, method="engine API: changes")
-    if not changes:
+    if not next(counted):
         return empty("engine-diff", "the engine sees no change", item)
     return collected("engine-diff", item, disturbed="access times of directories, which the engine reads")
+
+
+def _render_diff(context: CollectContext, counted: Iterator[int]) -> Iterator[bytes]:
+    """Yield the document in pieces, in the engine's order (by path)."""
+    changes = context.engine.iterate_diff(context.container)
+    first = next(changes, None)  # what the engine refuses leaves no item
+    yield b'{"changes": ['
+    for path, kind in itertools.chain([first] if first else [], changes):
+        yield b",\n" if next(counted) else b"\n"
+        yield json.dumps({"path": path, "kind": kind.value}, ensure_ascii=True).encode("ascii")
+    yield b"]}\n"
 
 
 def _collect_files(context: CollectContext) -> Iterator[LedgerLine]:

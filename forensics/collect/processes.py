@@ -5,6 +5,7 @@ Asks nothing of the container, whose `ps` may be the attacker's. That the views 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from forensics.collect.context import CollectContext, collected, empty, failed, name_some
@@ -19,16 +20,24 @@ _VIEWS = {"cgroup": "cgroup", "pid_namespace": "pid-namespace", "descendant": "d
 def collect_processes(context: CollectContext) -> Iterator[LedgerLine]:
     """Keep every process with its arguments, environment, open files, identity, capabilities and namespaces."""
     processes = context.processes
-    document: JsonObject = {
-        "processes": [process.to_document() for process in processes],
-        "views": {key: _pids_seen_by(processes, view) for key, view in _VIEWS.items()},
-    }
-    source = f"container {context.container.id}"
-    item = context.keep_json("processes", document, source=source, method="read from /proc on the host")
+    item = context.case.add(
+        "processes", _render(processes), source=f"container {context.container.id}",
+        method="read from /proc on the host", filename="content.json",
+    )  # fmt: skip
     yield collected("processes", item, reason=_count(processes)) if processes else empty("processes", "none", item)
     for process in processes:
         if process.errors:
             yield failed(f"processes pid {process.pid}", "; ".join(process.errors))
+
+
+def _render(processes: tuple[HostProcess, ...]) -> Iterator[bytes]:
+    """Yield the document in pieces: of a hundred thousand processes it would be hundreds of megabytes."""
+    yield b'{"processes": ['
+    for number, process in enumerate(processes):
+        yield b",\n" if number else b"\n"
+        yield json.dumps(process.to_document(), ensure_ascii=True, sort_keys=True).encode("ascii")
+    views: JsonObject = {key: _pids_seen_by(processes, view) for key, view in _VIEWS.items()}
+    yield b'],\n"views": ' + json.dumps(views).encode("ascii") + b"}\n"
 
 
 def collect_engine_top(context: CollectContext) -> Iterator[LedgerLine]:

@@ -6,9 +6,11 @@ Each tmpfs is kept once, whichever mount namespaces show it. A host's tmpfs that
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from functools import partial
 
+from forensics.collect.apart import ask_apart
 from forensics.collect.context import CollectContext, empty, failed, not_applicable
 from forensics.collect.mount_points import HostMounts, open_mount_point
 from forensics.collect.namespace import MountPoint, read_mounts
@@ -18,6 +20,9 @@ from forensics.model import LedgerLine, Outcome
 from forensics.text import from_bytes, show_path
 
 _TYPES = frozenset({"tmpfs", "ramfs"})
+_FEW = 32
+_MOST = 1000
+"""One item each; a process can mount a hundred thousand only to keep an investigator busy."""
 
 
 def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
@@ -36,13 +41,46 @@ def collect_tmpfs(context: CollectContext) -> Iterator[LedgerLine]:
                 of_host.add(mount.device)
             else:
                 found.setdefault(mount.device, []).append((pids[0], mount))
-    for shown in found.values():
+    if len(found) > _FEW:
+        yield from _leave_empty_ones(found)
+    for number, shown in enumerate(found.values()):
+        if number == _MOST:
+            yield failed("tmpfs, the rest", f"{len(found) - _MOST} after the first {_MOST} with content; see 'mounts'")
+            break
         yield from _collect_device(context, shown)
     if not found:
         yield empty("tmpfs", "no memory file system is mounted")
     if of_host := of_host - found.keys():
         reason = f"{len(of_host)} of the host, seen through a bind mount: recorded in 'mounts', never copied"
         yield not_applicable("tmpfs of the host", reason)
+
+
+def _leave_empty_ones(found: dict[str, list[tuple[int, MountPoint]]]) -> Iterator[LedgerLine]:
+    """Take out what has nothing in it, with one look at all: who mounts thousands shall not delay the snapshot."""
+    try:
+        devices = ask_apart(lambda: [device for device, shown in found.items() if _is_empty(shown)])
+    except OSError:  # then each is looked at by itself
+        return
+    for device in devices:
+        del found[device]
+    if devices:
+        yield empty("tmpfs, many", f"{len(devices)} of {len(devices) + len(found)} have nothing in them; see 'mounts'")
+
+
+def _is_empty(shown: list[tuple[int, MountPoint]]) -> bool:
+    (pid, mount), *others = shown
+    if others or mount.root != b"/":
+        return False
+    try:
+        handle = open_mount_point(pid, mount)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISDIR(os.fstat(handle).st_mode) and not os.listdir(f"/proc/self/fd/{handle}")  # noqa: PTH208 - by descriptor
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def _list_memory(context: CollectContext, mounts: tuple[MountPoint, ...]) -> Iterator[MountPoint]:

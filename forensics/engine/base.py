@@ -195,6 +195,9 @@ class Engine(Protocol):
     def diff(self, container: Container) -> tuple[tuple[str, ChangeKind], ...]:
         """Return the engine's own list of changed paths."""
 
+    def iterate_diff(self, container: Container) -> Iterator[tuple[str, ChangeKind]]:
+        """Yield the same, one after the other."""
+
     def events(self, since: str, until: str, container: Container | None = None) -> Iterator[JsonObject]:
         """Yield recorded events between two times (UNIX seconds)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 import re
@@ -190,8 +191,12 @@ class DockerReader:
 
     def diff(self, container: Container) -> tuple[tuple[str, ChangeKind], ...]:
         """Return the engine's own list of changed paths."""
-        changes = self._transport.get(f"/containers/{container.id}/changes") or []
-        return tuple((str(change["Path"]), _KINDS[int(change["Kind"])]) for change in changes)
+        return tuple(self.iterate_diff(container))
+
+    def iterate_diff(self, container: Container) -> Iterator[tuple[str, ChangeKind]]:
+        """Like :meth:`diff`, one after the other: a million of them are never held at once."""
+        for change in _decode_array(self._transport.stream(f"/containers/{container.id}/changes")):
+            yield str(change["Path"]), _KINDS[int(change["Kind"])]
 
     def events(self, since: str, until: str, container: Container | None = None) -> Iterator[JsonObject]:
         """Yield recorded events between two times (UNIX seconds); engines keep few of them."""
@@ -267,6 +272,27 @@ def _unframe(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield content
     if unframer.is_inside:
         raise EngineError("the engine's log ends inside a frame", hint="the log is incomplete; see the engine's log")
+
+
+def _decode_array(chunks: Iterator[bytes]) -> Iterator[JsonObject]:
+    """Yield the objects of a JSON array that comes in pieces; `null` is an empty one."""
+    decoder = json.JSONDecoder()
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    text = ""
+    is_open = False
+    for chunk in chunks:
+        text += decode(chunk)
+        while text := text.lstrip(" \r\n\t,[" if not is_open else " \r\n\t,"):
+            is_open = True
+            try:
+                document, end = decoder.raw_decode(text)
+            except ValueError:
+                break  # the rest is still to come
+            if isinstance(document, dict):
+                yield document
+            text = text[end:]
+    if text.strip(" \r\n\t]"):
+        raise EngineError("the engine's list of changes ends early", hint="see the engine's log")
 
 
 def _decode_line(line: bytes) -> Iterator[JsonObject]:

@@ -13,7 +13,7 @@ from functools import partial
 from forensics.engine.base import Container
 from forensics.engine.host_views import find_container_pids
 from forensics.engine.procfs import namespace_inode, read_bytes, read_link, read_or_empty, with_deadline
-from forensics.frozen import dataclass
+from forensics.frozen import dataclass, replace
 from forensics.model import JsonObject
 from forensics.text import from_bytes
 
@@ -21,6 +21,11 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _MAX_FDS = 65_536
 _DELETED = b" (deleted)"
 _MEMORY_LIMIT_BYTES = 4 << 20
+_MOST_SHARED = 100_000
+_ALL_TEXT_BYTES = 16 << 20
+"""Arguments and environments of all processes together; beyond it each is cut at _LEAST_TEXT_BYTES, and says so."""
+
+_LEAST_TEXT_BYTES = 4096
 _MEMORY_VIEWS = ("cmdline", "environ", "maps")
 
 
@@ -111,6 +116,10 @@ class HostProcess:
         }
 
 
+_ALIKE = (
+    *("environ", "argv", "exe", "cwd", "root", "uids", "gids", "groups", "capabilities", "cgroup", "namespaces"),
+    *("uid_map", "gid_map", "lsm_label", "fds", "maps_deleted", "seen_by", "comm", "start_time_utc"),
+)
 _TEXTS = ("comm", "exe", "cwd", "root", "cgroup", "uid_map", "gid_map", "lsm_label")
 _PLAIN = (
     *("pid", "ppid", "state", "start_ticks", "start_time_utc", "seccomp", "no_new_privs", "tracer_pid", "threads"),
@@ -124,16 +133,28 @@ def list_container_processes(container: Container) -> tuple[HostProcess, ...]:
         OSError: /proc cannot be read at all.
     """
     found = []
+    known: dict[object, object] = {}
+    left = _ALL_TEXT_BYTES
     for pid, views in sorted(find_container_pids(container.id, container.pid).items()):
         try:
-            found.append(read_process(pid, views))
+            process = read_process(pid, views, max(_LEAST_TEXT_BYTES, min(_MEMORY_LIMIT_BYTES, left)))
         except (ProcessLookupError, FileNotFoundError):
             continue
+        left -= sum(map(len, process.argv + process.environ))
+        found.append(_share(process, known))
     return tuple(found)
 
 
-def read_process(pid: int, seen_by: tuple[str, ...] = ()) -> HostProcess:
-    """Return everything that /proc tells about one process.
+def _share(process: HostProcess, known: dict[object, object]) -> HostProcess:
+    """Keep each equal part of many processes once: a hundred thousand of them cost little more than their numbers."""
+    if len(known) > _MOST_SHARED:
+        known.clear()
+    parts = {name: known.setdefault(value, value) for name in _ALIKE if (value := getattr(process, name))}
+    return replace(process, **parts)
+
+
+def read_process(pid: int, seen_by: tuple[str, ...] = (), text_bytes: int = _MEMORY_LIMIT_BYTES) -> HostProcess:
+    """Return everything that /proc tells about one process; of arguments and environment *text_bytes* each.
 
     Raises:
         ProcessLookupError: it ended, or its pid was given to another process while we read.
@@ -143,7 +164,7 @@ def read_process(pid: int, seen_by: tuple[str, ...] = ()) -> HostProcess:
     comm, state, ppid, start_ticks = _read_stat(base)
     status = _read_status(base)
     errors: list[str] = []
-    argv, environ, maps_deleted = _read_memory_views(base, errors)
+    argv, environ, maps_deleted = _read_memory_views(base, errors, text_bytes)
     fds = _read_fds(base, errors)
     exe = read_link(f"{base}/exe")
     if exe and not argv and not any(error.startswith("cmdline") for error in errors):
@@ -203,12 +224,14 @@ def _read_status(base: str) -> dict[str, bytes]:
     return lines
 
 
-def _read_memory_views(base: str, errors: list[str]) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
+def _read_memory_views(
+    base: str, errors: list[str], text_bytes: int
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[bytes, ...]]:
     """Read what the process itself can make block, in one guarded thread; what was read before it blocked is kept."""
     found: dict[str, bytes] = {}
     reasons: dict[str, str] = {}
     try:
-        with_deadline(partial(_read_views, base, found, reasons))
+        with_deadline(partial(_read_views, base, found, reasons, text_bytes))
     except TimeoutError as error:
         reasons |= {name: str(error) for name in _MEMORY_VIEWS if name not in found}
     errors += [f"{name}: {reason}" for name, reason in reasons.items()]
@@ -217,14 +240,15 @@ def _read_memory_views(base: str, errors: list[str]) -> tuple[tuple[bytes, ...],
     return _split_nul(found.get("cmdline", b"")), _split_nul(found.get("environ", b"")), tuple(sorted(deleted))
 
 
-def _read_views(base: str, found: dict[str, bytes], reasons: dict[str, str]) -> None:
+def _read_views(base: str, found: dict[str, bytes], reasons: dict[str, str], text_bytes: int) -> None:
     for name in _MEMORY_VIEWS:
+        limit = _MEMORY_LIMIT_BYTES if name == "maps" else text_bytes
         try:
-            found[name] = read_bytes(f"{base}/{name}", _MEMORY_LIMIT_BYTES)
+            found[name] = read_bytes(f"{base}/{name}", limit)
         except OSError as error:
             found[name], reasons[name] = b"", error.strerror or str(error)
-        if len(found[name]) >= _MEMORY_LIMIT_BYTES:
-            reasons[name] = f"cut at {_MEMORY_LIMIT_BYTES} bytes"
+        if len(found[name]) >= limit:
+            reasons[name] = f"cut at {limit} bytes"
 
 
 def _split_nul(raw: bytes) -> tuple[bytes, ...]:
