@@ -32,6 +32,8 @@ test)
     need skopeo skopeo
     need rpmbuild rpm
     need tar tar
+    need cron cron
+    need systemd-analyze systemd
     ;;
 *)
     echo "usage: packages.sh python|test" >&2

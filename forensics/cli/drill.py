@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from forensics.cli.drill_more import new, schedule, scorecard
 from forensics.cli.frame import CONTEXT_SETTINGS, json_option
 
 HELP = """Rehearse: build a test container, plant a harmless intrusion, run the real playbook, score what it found.
@@ -14,6 +15,9 @@ HELP = """Rehearse: build a test container, plant a harmless intrusion, run the 
   ir drill list
   ir drill run                       the scenario 'intrusion'
   ir drill run --all --json          every scenario; exit code 1 when one is below its thresholds
+  ir drill scorecard                 the trend over all runs, and how ready you are
+  ir drill schedule all --cron '0 3 * * 1'
+  ir drill new my-case               a scenario of your own, which lints and runs
   ir drill clean                     remove what a killed drill left behind
 """
 
@@ -34,7 +38,7 @@ def list_drills(as_json: bool) -> int:
 
 @command.command()
 @click.argument("name", default="intrusion")
-@click.option("--all", "run_all", is_flag=True, help="Run every shipped scenario.")
+@click.option("--all", "run_all", is_flag=True, help="Run every shipped scenario, two beside each other.")
 @click.option("--image", default="", help="Image of the engine to take a static busybox from (default: this host's).")
 @click.option("--case", "case_dir", type=click.Path(path_type=Path), help="New folder for the case (not with --all).")
 @json_option
@@ -47,16 +51,27 @@ def run(name: str, run_all: bool, image: str, case_dir: Path | None, as_json: bo
 
 @command.command()
 @click.argument("names", nargs=-1, metavar="SCENARIO...")
-def lint(names: tuple[str, ...]) -> int:
-    """Check scenarios (all shipped ones when none is named)."""
-    from forensics.cli.drill_view import lint_scenarios  # noqa: PLC0415 - keeps `ir --help` light
+@json_option
+def lint(names: tuple[str, ...], as_json: bool) -> int:
+    """Check scenarios (all shipped ones when none is named): file, line, column, suggestion."""
+    from forensics.cli.drill_lint import lint_scenarios  # noqa: PLC0415 - keeps `ir --help` light
 
-    return lint_scenarios(names)
+    return lint_scenarios(names, as_json=as_json)
 
 
 @command.command()
-def clean() -> int:
-    """Remove containers, networks, volumes and images that carry the label of a drill, and nothing else."""
+@click.argument("containers", nargs=-1, metavar="[CONTAINER]...")
+@click.option("--force", is_flag=True, help="Also what a drill on another host may have made on this engine.")
+@json_option
+def clean(containers: tuple[str, ...], force: bool, as_json: bool) -> int:
+    """Remove containers, networks, volumes and images that carry the label of a drill, and nothing else.
+
+    A drill that is still going on is left alone. A container that is named is removed only if it carries the label.
+    """
     from forensics.cli.drill_view import clean_up  # noqa: PLC0415 - keeps `ir --help` light
 
-    return clean_up()
+    return clean_up(containers, force=force, as_json=as_json)
+
+
+for more in (new, schedule, scorecard):
+    command.add_command(more)

@@ -1,19 +1,25 @@
-"""What the drill commands show: under fifteen lines for a person, ``ir.drills/1`` for a machine."""
+"""What `ir drill run`, `list` and `clean` show: under fifteen lines for a person, ``ir.drills/1`` for a machine."""
 
 from __future__ import annotations
 
+import sys
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 
 from forensics.cli import session
 from forensics.cli.frame import emit_json, say
 from forensics.cli.playbook_view import Told, is_told
 from forensics.cli.settings import read_settings
-from forensics.drill.result import DrillResult
-from forensics.drill.run import Announcer, run_drill
-from forensics.drill.scenario import Scenario, check_scenario, find_scenario, list_scenarios, read_scenario
-from forensics.drill.stage import clear
-from forensics.errors import UsageError
+from forensics.drill.clean import Cleaned, clean, clean_container
+from forensics.drill.history import record_run
+from forensics.drill.lanes import LANES, Order, run_lanes
+from forensics.drill.result import DrillResult, make_broken_document
+from forensics.drill.run import run_drill
+from forensics.drill.scenario import Scenario, list_scenarios, read_scenario
+from forensics.drill.watch import Announcer
+from forensics.errors import IrError, StorageError, UsageError
+from forensics.model import JsonObject
 from forensics.text import show
 
 _WIDTH = 110
@@ -48,31 +54,66 @@ def show_list(*, as_json: bool) -> int:
 
 def run_drills(name: str, case_dir: Path | None, *, run_all: bool, image: str, as_json: bool) -> int:
     """Run one scenario or all, show the results, return 1 when one has not passed."""
-    if run_all and case_dir:
-        raise UsageError("--case goes with one scenario, not with --all", hint="leave it out; each gets its own case")
-    scenarios = [read_scenario(path.stem) for path in list_scenarios()] if run_all else [read_scenario(name)]
-    results = [_run(scenario, case_dir, image, quiet=as_json) for scenario in scenarios]
+    if run_all:
+        if case_dir:
+            raise UsageError(
+                "--case goes with one scenario, not with --all", hint="leave it out; each gets its own case"
+            )
+        return _run_all(image, as_json=as_json)
+    result = _run(read_scenario(name), case_dir, image, quiet=as_json)
     if as_json:
-        emit_json({"schema": "ir.drills/1", "drills": [result.to_document() for result in results]})
-    elif run_all:
-        _say_table(results)
+        emit_json({"schema": "ir.drills/1", "drills": [result.to_document()]})
     else:
-        _say_result(results[0])
-    return 0 if all(result.passed for result in results) else 1
+        _say_result(result)
+    return 0 if result.passed else 1
+
+
+def _run_all(image: str, *, as_json: bool) -> int:
+    names = [path.stem for path in list_scenarios()]
+    session.open_engine().close()
+    given = ("--image", image) if image else ()
+    told = sys.stderr.isatty()
+    documents = run_lanes(
+        tuple(Order(name, (name, *given)) for name in names),
+        LANES,
+        lambda text: say(show(text), err=True) if told else None,
+    )
+    if as_json:
+        emit_json({"schema": "ir.drills/1", "drills": list(documents)})
+    else:
+        _say_table(documents)
+    return 0 if all(document["passed"] for document in documents) else 1
 
 
 def _run(scenario: Scenario, case_dir: Path | None, image: str, *, quiet: bool) -> DrillResult:
+    """Run one drill and put it on record, also when it breaks off."""
     settings = read_settings()
     root = case_dir or session.default_case_dir(settings, f"drill-{scenario.id}")
     announcer = ToldDrill() if is_told() and not quiet else Announcer()
     with session.open_engine(settings) as engine:
-        return run_drill(engine, scenario, root, session.read_actor(settings), announcer=announcer, image=image)
+        try:
+            result = run_drill(engine, scenario, root, session.read_actor(settings), announcer=announcer, image=image)
+        except UsageError:
+            raise
+        except IrError as error:
+            _record(make_broken_document(scenario.id, f"it broke off: {error.message}"))
+            raise
+    _record(result.to_document())
+    return result
+
+
+def _record(document: JsonObject) -> None:
+    """Keep the result; a history that cannot be written is said, and takes nothing from the result."""
+    try:
+        record_run(document)
+    except StorageError as error:
+        say(f"ir: {error.message}. The result is not in the scorecard.", err=True)
 
 
 def _say_result(result: DrillResult) -> None:
     score, times = result.score, result.times
     planted = len(score.found) + len(score.missed)
-    say(f"{'PASSED' if result.passed else 'FAILED'}   {result.scenario}: verdict {result.verdict}")
+    say(f"{'PASSED' if result.passed else 'FAILED'}   {result.scenario}: verdict {result.verdict or 'not analysed'}")
     say(
         _wrap("found    ", f"{len(score.found)} of {planted} planted: {', '.join(score.found) or 'nothing planted'}", 4)
     )
@@ -93,15 +134,15 @@ def _say_result(result: DrillResult) -> None:
     say(f"verify   sh {show(str(result.case))}/verify.sh")
 
 
-def _say_table(results: list[DrillResult]) -> None:
+def _say_table(documents: tuple[JsonObject, ...]) -> None:
     say(f"{'scenario':<24} {'':<6} recall precision escaped contained  sealed")
-    for result in results:
-        passed = "passed" if result.passed else "FAILED"
-        contained, sealed = _seconds(result.times.contained), _seconds(result.times.sealed)
-        rates = f"{result.score.recall:6.2f} {result.score.precision:9.2f} {result.packets_escaped:7}"
-        say(f"{result.scenario:<24} {passed} {rates} {contained:>9} {sealed:>7}")
-        if result.problems:
-            say(_wrap("    ", _some(result.problems)))
+    for document in documents:
+        passed = "passed" if document["passed"] else "FAILED"
+        contained, sealed = (_seconds(document[f"time_to_{key}_s"]) for key in ("contain", "sealed_case"))
+        rates = f"{document['recall']:6.2f} {document['precision']:9.2f} {document['packets_escaped']:7}"
+        say(f"{document['scenario']:<24} {passed} {rates} {contained:>9} {sealed:>7}")
+        if document["problems"]:
+            say(_wrap("    ", _some(tuple(document["problems"]))))
 
 
 def _some(sentences: tuple[str, ...]) -> str:
@@ -120,22 +161,19 @@ def _wrap(label: str, text: str, most_lines: int = 1) -> str:
     )
 
 
-def lint_scenarios(names: tuple[str, ...]) -> int:
-    """Check scenarios and show everything that is wrong; 1 when something is."""
-    wrong = 0
-    paths = [find_scenario(name) for name in names] or list_scenarios()
-    for path in paths:
-        problems, _ = check_scenario(path)
-        wrong += len(problems)
-        for problem in problems:
-            say(problem.describe(show(str(path))) + (f"  ({problem.hint})" if problem.hint else ""))
-    if not wrong:
-        say(f"{len(paths)} checked, nothing wrong")
-    return 1 if wrong else 0
-
-
-def clean_up() -> int:
-    """Remove what killed drills left behind."""
+def clean_up(names: tuple[str, ...], *, force: bool, as_json: bool) -> int:
+    """Remove what killed drills left behind, or the containers named."""
     with session.open_engine() as engine:
-        say(f"{clear(engine)} things removed")
+        cleaned = [clean_container(engine, name) for name in names] or [clean(engine, force=force)]
+    both = Cleaned(tuple(what for part in cleaned for what in part.removed), cleaned[0].alive, cleaned[0].unknown)
+    if as_json:
+        emit_json({"schema": "ir.drill-clean/1", **{name: list(runs) for name, runs in asdict(both).items()}})
+        return 0
+    for what in both.removed:
+        say(f"removed  {show(what)}")
+    for run_id in both.alive:
+        say(f"left     the drill {show(run_id)} is still going on")
+    for run_id in both.unknown:
+        say(f"left     the drill {show(run_id)} may be going on elsewhere; --force removes what it made")
+    say(f"{len(both.removed)} things removed")
     return 0

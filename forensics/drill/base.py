@@ -74,14 +74,14 @@ def read_busybox() -> bytes:
     return _check_static(Path(found).read_bytes(), found)
 
 
-def read_busybox_of(engine: DockerEngine, image: str, label: tuple[str, str]) -> bytes:
+def read_busybox_of(engine: DockerEngine, image: str, labels: tuple[tuple[str, str], ...]) -> bytes:
     """Return the static busybox of an image that the engine has; the image is not started.
 
     Raises:
         UsageError: the image is unknown, or has no static /bin/busybox.
     """
     try:
-        container = engine.create_container(ContainerSpec(image=image, command=("/bin/true",), labels=(label,)))
+        container = engine.create_container(ContainerSpec(image=image, command=("/bin/true",), labels=labels))
     except EngineAnswerError as error:
         raise UsageError(f"the engine has no usable image {show(image)}: {error.message}", hint=_HINT) from error
     try:

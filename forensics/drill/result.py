@@ -9,6 +9,8 @@ from forensics.drill.schema import ScenarioModel
 from forensics.drill.score import Score
 from forensics.model import JsonObject
 
+NOT_CONTAINED = "it was not contained"
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -21,20 +23,36 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class StepFact:
+    """How one step of the playbook ended."""
+
+    id: str
+    outcome: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DrillResult:
-    """One scored run. ``problems`` says why it has not passed; none means that it has."""
+    """One scored run. ``problems`` says why it has not passed; none means that it has.
+
+    ``verdict`` is None when nothing was analysed, which is not the same as no evidence.
+    """
 
     scenario: str
+    playbook: str
+    engine: str
     score: Score
     times: Times
     packets_escaped: int
     source_unchanged: bool
-    verdict: str
+    verdict: str | None
     verified: bool
     flip_caught: bool
     restored: bool
     case: Path
     report: Path | None
+    steps: tuple[StepFact, ...] = ()
     failures: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
 
@@ -47,6 +65,8 @@ class DrillResult:
         """Return one entry of ``drills`` in ``ir.drills/1``."""
         return {
             "scenario": self.scenario,
+            "playbook": self.playbook,
+            "engine": self.engine,
             "passed": self.passed,
             "recall": round(self.score.recall, 4),
             "precision": round(self.score.precision, 4),
@@ -65,6 +85,10 @@ class DrillResult:
             "restored": self.restored,
             "case": str(self.case),
             "report": str(self.report) if self.report else None,
+            "steps": [
+                {"step": step.id, "outcome": step.outcome, "reason": step.reason, "seconds": step.seconds}
+                for step in self.steps
+            ],
             "failures": list(self.failures),
             "problems": list(self.problems),
         }
@@ -81,15 +105,38 @@ def find_problems(model: ScenarioModel, result: DrillResult) -> tuple[str, ...]:
             result.packets_escaped <= limits.packets_escaped,
             f"{result.packets_escaped} packets escaped after containment",
         ),
-        (contained is not None, "it was not contained"),
+        (contained is not None or not limits.contained, NOT_CONTAINED),
         (contained is None or contained <= limits.time_to_contain, f"containment took {contained} s"),
+        (result.times.sealed is not None, "the case was not sealed"),
+        (result.verdict is not None, "nothing was analysed"),
         (result.source_unchanged, "the source was changed"),
         (result.verified, "the case does not verify"),
         (result.flip_caught, "a flipped byte was not noticed"),
         (result.restored, "containment could not be undone"),
         (
-            not model.expect_verdict or result.verdict in model.expect_verdict,
+            not model.expect_verdict or result.verdict in {None, *model.expect_verdict},
             f"the verdict is '{result.verdict}', not '{' or '.join(model.expect_verdict)}'",
         ),
     )
     return (*(sentence for holds, sentence in checks if not holds), *result.failures)
+
+
+def make_broken_document(scenario: str, message: str) -> JsonObject:
+    """Return the entry of ``drills`` for a run that gave no result; every key is there, and it has not passed."""
+    nothing = DrillResult(
+        scenario=scenario,
+        playbook="",
+        engine="",
+        score=Score((), (), (), 0.0, 0.0),
+        times=Times(),
+        packets_escaped=0,
+        source_unchanged=False,
+        verdict=None,
+        verified=False,
+        flip_caught=False,
+        restored=False,
+        case=Path(),
+        report=None,
+        problems=(message,),
+    )
+    return {**nothing.to_document(), "case": None}

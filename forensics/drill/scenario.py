@@ -7,17 +7,16 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from forensics.drill.image import BUILD_TIME, RecipeFile, RecipeLayer
+from forensics.drill.lint import find_problems
+from forensics.drill.placeholders import Peers
 from forensics.drill.schema import FileModel, PlantModel, ScenarioModel
 from forensics.drill.stub import build_memory_stub, build_stub
 from forensics.errors import PlaybookError
 from forensics.playbook.compiled import read_limited
 from forensics.playbook.explain import check_model
-from forensics.playbook.loader import Problem, YamlDocument, parse_yaml, raise_problems
+from forensics.playbook.loader import Problem, parse_yaml, raise_problems
 from forensics.resources import find_resource_dir
 from forensics.text import show
-
-PEER = "@PEER@"
-"""Stands in a scenario's shell lines, contents and matches for the address of the listening peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Scenario:
         """Return what the scenario's image adds to the base."""
         return tuple(
             RecipeLayer(
-                layer.created_by, tuple(make_file(file, busybox, "") for file in layer.files), tuple(layer.removed)
+                layer.created_by, tuple(make_file(file, busybox, Peers()) for file in layer.files), tuple(layer.removed)
             )
             for layer in self.model.image
         )
@@ -55,7 +54,7 @@ def read_scenario(ref: str) -> Scenario:
     """
     path = find_scenario(ref)
     problems, scenario = check_scenario(path)
-    raise_problems(show(str(path)), problems)
+    raise_problems(show(str(path)), [problem for problem in problems if not problem.warning])
     if scenario is None:
         raise PlaybookError(f"{show(str(path))} is no scenario", hint="see playbooks/drills/README.md")
     return scenario
@@ -71,8 +70,8 @@ def check_scenario(path: Path) -> tuple[list[Problem], Scenario | None]:
     model, problems = check_model(ScenarioModel, document)
     if model is None:
         return problems, None
-    problems = _lint(model, document)
-    return problems, None if problems else Scenario(model, path)
+    problems = find_problems(model, document)
+    return problems, None if any(not problem.warning for problem in problems) else Scenario(model, path)
 
 
 def find_scenario(ref: str) -> Path:
@@ -93,35 +92,17 @@ def find_scenario(ref: str) -> Path:
     raise PlaybookError(f"no drill is called '{show(ref, 60)}'", hint=hint)
 
 
-def _lint(model: ScenarioModel, document: YamlDocument) -> list[Problem]:
-    problems = []
-    seen: set[str] = set()
-    for number, truth in enumerate(model.truth):
-        if truth.id in seen:
-            problems.append(document.problem(("truth", number, "id"), f"a second '{truth.id}'", "give each its own id"))
-        seen.add(truth.id)
-        if not truth.attack and not truth.recovered:
-            hint = "say by ATT&CK ids what kind of finding it must give"
-            problems.append(document.problem(("truth", number), f"'{truth.id}' expects nothing", hint))
-    uses_peer = PEER in model.plant.run + model.noise.run
-    if uses_peer and not model.peer_ports:
-        problems.append(
-            document.problem(("plant",), f"{PEER} is used, but no peer listens", "add 'peer_ports: [4444]'")
-        )
-    return problems
-
-
-def make_file(file: FileModel, busybox: bytes, peer: str, mtime: int = BUILD_TIME) -> RecipeFile:
-    """Return the file that a scenario describes, with the peer's address put in."""
+def make_file(file: FileModel, busybox: bytes, peers: Peers, mtime: int = BUILD_TIME) -> RecipeFile:
+    """Return the file that a scenario describes, with the peer's addresses put in."""
     content, executable = b"", False
     if file.content is not None:
-        content = file.content.replace(PEER, peer).encode()
+        content = peers.put_in(file.content).encode()
     elif file.copy_of is not None:
         content, executable = busybox, True
     elif file.stub is not None:
-        content, executable = build_stub(file.stub.replace(PEER, peer)), True
+        content, executable = build_stub(peers.put_in(file.stub)), True
     elif file.memory_stub is not None:
-        content, executable = build_memory_stub(file.memory_stub.replace(PEER, peer)), True
+        content, executable = build_memory_stub(peers.put_in(file.memory_stub)), True
     mode = int(file.mode, 8) if file.mode else 0o755 if executable or file.folder else 0o644
     return RecipeFile(file.path, content, mode, file.uid, file.uid, file.target or "", file.folder, mtime)
 

@@ -50,6 +50,7 @@ class ContainerModel(StrictModel):
     binds: dict[ContainerPath, ContainerPath] = Field(default_factory=dict)
     engine_socket: ContainerPath | None = None
     cap_add: list[str] = Field(default_factory=list)
+    security_opt: list[str] = Field(default_factory=list)
     privileged: bool = False
     stopped: bool = False
 
@@ -83,16 +84,18 @@ class TruthModel(StrictModel):
     what: Annotated[str, Field(min_length=3, max_length=200)]
     match: MatchModel
     attack: list[AttackId] = Field(default_factory=list)
+    severity: Literal["critical", "high", "medium", "low", "info"] = "medium"
     recovered: bool = False
 
 
 class ThresholdModel(StrictModel):
     """Below these a run has not passed."""
 
-    recall: Annotated[float, Field(ge=0, le=1)] = 1.0
-    precision: Annotated[float, Field(ge=0, le=1)] = 0.9
+    recall: Annotated[float, Field(gt=0, le=1)] = 1.0
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.9
     packets_escaped: Annotated[int, Field(ge=0)] = 0
-    time_to_contain: Duration = 5.0
+    contained: bool = True
+    time_to_contain: Duration = 10.0
 
 
 class ScenarioModel(StrictModel):
@@ -112,5 +115,6 @@ class ScenarioModel(StrictModel):
     plant: PlantModel = Field(default_factory=PlantModel)
     truth: list[TruthModel] = Field(default_factory=list)
     related: list[MatchModel] = Field(default_factory=list)
+    benign: list[MatchModel] = Field(default_factory=list)
     expect_verdict: list[Literal["compromised", "suspicious", "no-evidence"]] = Field(default_factory=list)
     thresholds: ThresholdModel = Field(default_factory=ThresholdModel)
