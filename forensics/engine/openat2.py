@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import struct
+from functools import lru_cache
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -108,8 +109,14 @@ def _reopen(handle: int, path: bytes) -> int:
         os.close(handle)
 
 
+@lru_cache(maxsize=1)
+def _load_library() -> ctypes.CDLL:
+    """Return the C library; loading it anew for each call would cost as much as the call."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _openat2(directory: int, path: bytes, flags: int, resolve: int) -> int:
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _load_library()
     how = ctypes.create_string_buffer(_HOW.pack(flags, 0, resolve), _HOW.size)
     descriptor: int = library.syscall(
         ctypes.c_long(_SYS_OPENAT2),
