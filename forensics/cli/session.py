@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.cli.settings import Settings, read_settings
+from forensics.errors import RefusedError
 
 if TYPE_CHECKING:
     from forensics.engine.docker import DockerEngine
@@ -57,7 +59,7 @@ def read_case(path: Path, purpose: str) -> Case:
 
     case = Case.open(path, read_only=True)
     if os.access(path, os.W_OK) and find_holder(path / "custody.jsonl") is None:
-        with open_case(path) as opened:
+        with suppress(RefusedError), open_case(path) as opened:  # somebody may have begun to write just now
             opened.record("access", purpose=purpose)
     return case
 

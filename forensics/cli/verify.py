@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from forensics.cli.frame import emit_json, json_option, say
+from forensics.errors import RefusedError
 from forensics.text import show
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def command(case: Path, allowed_signers: Path | None, tsa_ca: Path | None, no_re
 def _record(case: Path, result: Verification) -> None:
     from forensics.cli.session import open_case  # noqa: PLC0415 - not needed by --help
 
-    with open_case(case) as opened:
+    with suppress(RefusedError), open_case(case) as opened:  # somebody may have begun to write just now
         opened.record("verify", purpose="ir verify", details={"answer": result.headline})
 
 

@@ -66,17 +66,18 @@ def check_derived(root: Path, recorded: Mapping[str, str], found: Findings) -> N
 
     What the log does not name (cases of older versions have no digests of the analysis) is remarked only.
     """
-    present = {
-        f"{folder}/{path.name}": path for folder in DERIVED for path in _list_folder(root / folder) if path.is_file()
-    }
+    present = [name for folder in DERIVED for name in _list_folder(root, folder)]
     check_files(root, [(recorded[name], name) for name in present if name in recorded], found)
     unknown = sorted(set(present) - set(recorded))
     if unknown:
         found.remark(f"derived, not on record, vouched for by nothing: {', '.join(unknown)}")
 
 
-def _list_folder(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+def _list_folder(root: Path, folder: str) -> list[str]:
+    """Return every file below a folder, at any depth, by its path below the case."""
+    if (root / folder).is_symlink():
+        return []
+    return sorted(path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file())
 
 
 def _read_manifest(root: Path, name: str, form: re.Pattern[str], found: Findings) -> list[tuple[str, str]]:

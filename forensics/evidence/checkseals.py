@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from forensics.evidence import ssh, timestamp
@@ -14,6 +15,7 @@ from forensics.evidence.findings import Findings, Signature
 _MENTION = re.compile(rb'"((?:seals|transfers)/[0-9]{4}/[a-z.]+)":"([0-9a-f]{64})"')
 _COUNT = re.compile(r"[1-9][0-9]*")
 _MAX_SEAL = 1 << 16
+_TOLERANCE = timedelta(minutes=10)
 
 
 def check_seals(  # noqa: PLR0913, PLR0917 - the step's inputs: the case, its log, the anchors
@@ -83,23 +85,38 @@ def _check_signature(
         principal = ssh.find_principal(seal, signature, allowed_signers)
         if not principal:
             found.bad(f"{name}: signer {key} is not among the allowed signers")
-    return Signature(key, principal, _check_timestamp(folder, found, tsa_ca))
+    return Signature(key, principal, _check_timestamp(folder, text, found, tsa_ca))
 
 
-def _check_timestamp(folder: Path, found: Findings, tsa_ca: Path | None) -> str:
+def _check_timestamp(folder: Path, text: str, found: Findings, tsa_ca: Path | None) -> str:
     signature, reply = folder / "seal.txt.sig", folder / "seal.txt.sig.tsr"
     if not reply.is_file():
-        return "timestamp pending" if (folder / "seal.txt.sig.tsq").is_file() else "no timestamp"
+        pending = (folder / "seal.txt.sig.tsq").is_file()
+        if _field(text, "timestamp") == "requested" and (tsa_ca or not pending):
+            found.bad(f"seals/{folder.name}: the timestamp that was requested is missing")
+        return "timestamp pending" if pending else "no timestamp"
     name = f"seals/{folder.name}/seal.txt.sig.tsr"
     if not timestamp.is_whole(reply):
         found.bad(f"{name} is damaged")
     if timestamp.read_imprint(reply) != hash_file(signature).sha256:
         found.bad(f"{name} is of another signature")
+    _compare_times(text, timestamp.read_time(reply), folder, found)
     if not tsa_ca:
         return "timestamp of an unknown authority"
     if not timestamp.is_of_authority(signature, reply, tsa_ca):
         found.bad(f"{name} is not of this timestamp authority")
     return "timestamp verified"
+
+
+def _compare_times(text: str, stamped: datetime | None, folder: Path, found: Findings) -> None:
+    """Remark a seal that gives itself another time than its timestamp: back-dated, or stamped later on purpose."""
+    try:
+        said = datetime.fromisoformat(_field(text, "time"))
+    except ValueError:
+        return
+    if stamped and said.tzinfo and abs(stamped - said) > _TOLERANCE:
+        own, other = (f"{time:%Y-%m-%d %H:%M} UTC" for time in (said, stamped))
+        found.remark(f"seals/{folder.name} gives its time as {own}, its timestamp is of {other}")
 
 
 def _field(text: str, name: str) -> str:

@@ -95,6 +95,7 @@ def _make_root(root: Path) -> None:
         root.parent.mkdir(parents=True, exist_ok=True)
         clear(root)
         root.mkdir(mode=0o700)
+        root.chmod(0o700)  # whatever the umask
     except FileExistsError as error:
         if root.is_symlink() or not root.is_dir() or any(root.iterdir()) or root.stat().st_uid != os.getuid():
             raise CaseExistsError(f"{name} exists already", hint="give a new folder with --case") from error

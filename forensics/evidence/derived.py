@@ -31,9 +31,11 @@ def replace_derived(
     The last one goes first and comes last: where it is, all are. A disk that fills up leaves the old files and no trace
     of the new ones.
     """
-    with suppress(FileExistsError):
-        (base / folder).mkdir(mode=0o700)
-    directory = files.open_directory(base / folder)
+    parent = files.open_directory(base)
+    try:
+        directory = files.ensure_directory(folder, parent)
+    finally:
+        os.close(parent)
     try:
         digests = _prepare(contents, directory)  # (1)
         for name in reversed(digests):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +102,22 @@ def make_directory(name: str, parent: int) -> int:
             f"{name} exists already in the case and was not made by this acquisition",
             hint="somebody else writes to this folder; use a new case in a folder of your own",
         ) from error
+    if not _has_mode(name, parent, _DIRECTORY_MODE):
+        os.chmod(name, _DIRECTORY_MODE, dir_fd=parent)  # an odd umask took rights away that we need ourselves
     return open_directory(name, parent=parent)
+
+
+def ensure_directory(name: str, parent: int) -> int:
+    """Open a directory, which is made if it is not there.
+
+    Raises:
+        RefusedError: it is a link, or no directory.
+    """
+    return open_directory(name, parent=parent) if exists(name, parent) else make_directory(name, parent)
+
+
+def _has_mode(name: str, parent: int, mode: int) -> bool:
+    return stat.S_IMODE(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode) == mode
 
 
 def create_file(name: str, parent: int) -> int:
@@ -111,11 +127,13 @@ def create_file(name: str, parent: int) -> int:
         RefusedError: something of this name is there already.
     """
     try:
-        return os.open(name, _NEW_FILE, _FILE_MODE, dir_fd=parent)
+        descriptor = os.open(name, _NEW_FILE, _FILE_MODE, dir_fd=parent)
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ELOOP}:
             raise RefusedError(f"{name} exists already; evidence is never overwritten") from error
         raise
+    os.fchmod(descriptor, _FILE_MODE)  # whatever the umask
+    return descriptor
 
 
 def write_file(name: str, parent: int, chunks: Iterable[bytes]) -> Written:
@@ -165,6 +183,8 @@ def append_line(name: str, parent: int, line: bytes) -> None:
     descriptor = os.open(name, flags, _FILE_MODE, dir_fd=parent)
     size = os.fstat(descriptor).st_size
     try:
+        if not size:
+            os.fchmod(descriptor, _FILE_MODE)
         write_all(descriptor, line + b"\n")
         os.fsync(descriptor)
         if not size:

@@ -70,6 +70,7 @@ def seal_case(case: Case, key: SigningKey, *, tsa: str = "", pending: bool = Fal
         "signer": key.fingerprint,
         "signer-key": f"{key.type}, {key.origin}",
         "time": format_utc(time.time_ns()),
+        "timestamp": "requested" if tsa or pending else "none",
         "tool": f"ir {__version__}",
     }
     text = "".join(f"{name}: {value}\n" for name, value in statement.items()).encode("ascii")

@@ -9,6 +9,7 @@ import ssl
 import tempfile
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 from forensics.errors import IrError, StorageError, UsageError
@@ -16,6 +17,7 @@ from forensics.evidence.tools import run_tool, shorten
 from forensics.text import show
 
 _NONCE = re.compile(r"^Nonce: (0x[0-9A-F]+)$", re.MULTILINE)
+_TIME = re.compile(r"^Time stamp: (\w{3} +\d+ \d\d:\d\d:\d\d)(?:\.\d+)? (\d{4}) GMT$", re.MULTILINE)
 _ANSWER_SECONDS = 30
 _MAX_REPLY = 1 << 20
 _LATER = "the seal stands without it; fetch the timestamp later with 'ir seal CASE --complete --tsa URL'"
@@ -30,6 +32,13 @@ def read_imprint(reply: Path) -> str:
     """Return the hex digest that the timestamp was made over; empty if the reply cannot be read."""
     _, said = run_tool(["openssl", "ts", "-reply", "-in", str(reply), "-text"])
     return "".join(_DUMP.findall(said)).replace(" ", "").replace("-", "")
+
+
+def read_time(reply: Path) -> datetime | None:
+    """Return when the authority says that it made the timestamp; None if the reply cannot be read."""
+    _, said = run_tool(["openssl", "ts", "-reply", "-in", str(reply), "-text"])
+    match = _TIME.search(said)
+    return datetime.strptime(f"{match[1]} {match[2]} +0000", "%b %d %H:%M:%S %Y %z") if match else None
 
 
 def is_whole(reply: Path) -> bool:

@@ -112,9 +112,8 @@ def _list_transfers(case: Case) -> list[Path]:
 def _write_signed(case: Case, number: int, name: str, statement: dict[str, str], key: SigningKey) -> dict[str, str]:
     text = "".join(f"{field}: {value}\n" for field, value in statement.items()).encode()
     signature = ssh.sign(text, key.path)
-    (case.root / "transfers" / f"{number:04d}").mkdir(mode=0o700, parents=True, exist_ok=True)
-    parent = files.open_directory("transfers", parent=case.door.root_fd)
-    folder = files.open_directory(f"{number:04d}", parent=parent)
+    parent = files.ensure_directory("transfers", case.door.root_fd)
+    folder = files.ensure_directory(f"{number:04d}", parent)
     try:
         parts = {name: text, f"{name}.sig": signature}
         return {

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from forensics.errors import VerificationError
+from forensics.errors import CaseError, VerificationError
 from forensics.evidence.checkbytes import check_derived, check_manifests, check_open_bytes
 from forensics.evidence.checklog import check_activities, check_chain, check_clock, check_items, read_derived
 from forensics.evidence.checkseals import check_mentions, check_seals
@@ -31,8 +31,9 @@ from forensics.evidence.view import require_folder
 
 __all__ = ["Verification", "check_case", "verify_case"]
 
-_TOP_LEVEL = {
-    *(".reserve", "data", "seals", "transfers", "analysis", "report", "custody.jsonl", "verify.sh"),
+_FOLDERS = {"data", "seals", "transfers", "analysis", "report"}
+_FILES = {
+    *(".reserve", "custody.jsonl", "verify.sh"),
     *("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"),
 }
 _BAG = ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", "seals/0001/seal.txt")
@@ -40,6 +41,7 @@ _RECORDS = ("custody.jsonl", "data/case.json", "data/items.jsonl", "data/ledger.
 _CASE_ID = re.compile(rb'^ "id": "(IR-[0-9A-Za-z-]*)",?$', re.MULTILINE)
 _NO_RECORD_BYTE = re.compile(rb"[^\n -~]")
 _MAX_RECORD = 1 << 27
+_KEEP = "keep the case as it is, and compare it with another copy"
 
 
 def verify_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path | None = None) -> None:
@@ -56,14 +58,23 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
 
     Raises:
         NotACaseError: there is no case at *root*.
-        VerificationError: it is so damaged that its id cannot be read.
+        VerificationError: it is so damaged that it cannot be read as a case at all.
     """
     require_folder(root)
     if not (root / "custody.jsonl").is_file() or not (root / "data/case.json").is_file():
         raise VerificationError(f"{shown(root)} is no whole case: data/case.json or custody.jsonl is missing")
+    try:
+        return _follow_plan(root, allowed_signers, tsa_ca)
+    except CaseError as error:
+        raise VerificationError(f"{shown(root)} cannot be read as a case: {error.message}", hint=_KEEP) from error
+
+
+def _follow_plan(root: Path, allowed_signers: Path | None, tsa_ca: Path | None) -> Verification:
     found = Findings()
     _check_shape(root, found)  # (1)
     sealed = _is_sealed(root)
+    if sealed and (root / ".reserve").exists():
+        found.bad(".reserve does not belong to a sealed case")
     case_id = _read_id(root)
     log = check_chain(root, case_id, found)  # (2)
     items = check_items(root, log, sealed=sealed, found=found)  # (3)
@@ -96,8 +107,12 @@ def check_case(root: Path, *, allowed_signers: Path | None = None, tsa_ca: Path 
 
 def _check_shape(root: Path, found: Findings) -> None:
     for path in sorted(root.iterdir()):
-        if path.name not in _TOP_LEVEL:
+        if path.name not in _FOLDERS | _FILES:
             found.bad(f"{path.name} does not belong to a case")
+        elif path.name in _FOLDERS and path.is_file():
+            found.bad(f"{path.name} is no folder")
+        elif path.name in _FILES and path.is_dir():
+            found.bad(f"{path.name} is no file")
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             found.bad(f"{path.name} is a link or no file")
         elif path.is_dir():

@@ -16,20 +16,20 @@ check() { sha256sum -c "$1" 2>/dev/null | sed '/: OK$/d' >"$tmp/bad"; each "$tmp
 lines() { if grep -v "^[0-9a-f]\{64\}  $2\$" "$1" >"$tmp/bad" || grep -q '\.\./' "$1"; then bad "$1 holds a line that is no digest of ours"; fi; }
 # (1) Shape: nothing but files of ours; no links, no devices, nothing that is to be fetched from elsewhere.
 for name in * .*; do case $name in
-  .|..|.reserve|data|seals|transfers|analysis|report|custody.jsonl|verify.sh|bagit.txt|bag-info.txt|manifest-sha256.txt|tagmanifest-sha256.txt) ;;
-  '*') ;; *) bad "$name does not belong to a case";; esac; done
+  data|seals|transfers|analysis|report) [ -d "$name" ] || bad "$name is no folder";;
+  .reserve|custody.jsonl|verify.sh|bagit.txt|bag-info.txt|manifest-sha256.txt|tagmanifest-sha256.txt) [ -f "$name" ] || bad "$name is no file";;
+  .|..|'*') ;; *) bad "$name does not belong to a case";; esac; done
 find . ! -type f ! -type d >"$tmp/odd"; each "$tmp/odd" ' is a link or no file'; [ ! -s "$tmp/odd" ] || exit 3 # reading one could lead elsewhere, or never end
 for name in custody.jsonl data/case.json data/items.jsonl data/ledger.jsonl; do
-  [ ! -f $name ] || [ "$(tr -d '\n -~' <$name | wc -c)" -eq 0 ] || bad "$name holds bytes that no record has"; done
-if [ -e seals ] || [ -e manifest-sha256.txt ] || grep -q '"action":"seal"' custody.jsonl; then sealed=1; fi
+  [ ! -f $name ] || [ "$(tr -d '\n -~' <$name | wc -c)" -eq 0 ] || { bad "$name holds bytes that no record has"; exit 3; }; done
+if [ -e seals ] || [ -e manifest-sha256.txt ] || grep -q '"action":"seal"' custody.jsonl; then sealed=1; [ ! -e .reserve ] || bad '.reserve does not belong to a sealed case'; fi
 # (2) Custody: every line names its number, the digest of the raw line before it, and this case.
 id=$(sed -n 's/^ "id": "\(IR-[0-9A-Za-z-]*\)",*$/\1/p' data/case.json) count=0 head=$(printf '%064d' 0)
 while IFS= read -r line; do count=$((count + 1))
   case $line in "{\"seq\":$count,\"prev\":\"$head\",\"ts_utc\":\""*",\"case_id\":\"$id\",\"evidence_ids\":["*'}') ;;
     *) bad "custody.jsonl line $count does not continue the chain of this case";; esac
   head=$(printf '%s\n' "$line" | sha256sum); head=${head%% *}; echo "$head" >>"$tmp/heads"
-done <custody.jsonl
-[ -z "$line" ] || say 'unfinished: the last line of custody.jsonl is torn'
+done <custody.jsonl; [ -z "$line" ] || say 'unfinished: the last line of custody.jsonl is torn'
 sed 1q custody.jsonl | grep -q "\"hash_after\":\"sha256:$(sum data/case.json)\"" || bad 'data/case.json is not what was recorded'
 # (3) Items: each line stands in the custody log, in order; each has its bytes (a folder: those that its listing names).
 if [ -f data/items.jsonl ]; then while IFS= read -r line; do
@@ -81,12 +81,12 @@ number=0 last=none; for dir in seals/*; do
   last=$(sum "$seal"); ssh-keygen -Y check-novalidate -n ir-custody -s "$sig" <"$seal" >"$tmp/ssh" 2>&1 || bad "$sig is no signature of $seal"
   key=$(sed -n 's|.* key \(SHA256:[A-Za-z0-9+/]*\).*|\1|p' "$tmp/ssh")
   [ "$key" = "$(field signer "$seal")" ] || bad "$sig was made with another key than $seal says"
-  if [ -n "$signers" ]; then who=$(ssh-keygen -Y find-principals -s "$sig" -f "$signers" 2>/dev/null | sed 1q)
-    ssh-keygen -Y verify -f "$signers" -I "$who" -n ir-custody -s "$sig" <"$seal" >"$tmp/ssh" 2>&1 || bad "$dir: signer $key is not among the allowed signers"
-  fi
+  [ -z "$signers" ] || { who=$(ssh-keygen -Y find-principals -s "$sig" -f "$signers" 2>/dev/null | sed 1q)
+    ssh-keygen -Y verify -f "$signers" -I "$who" -n ir-custody -s "$sig" <"$seal" >"$tmp/ssh" 2>&1; } || bad "$dir: signer $key is not among the allowed signers"
 # (6) Timestamps (RFC 3161): over the signature; the authority's certificate comes from outside, or stays unknown.
-  [ ! -f "$sig.tsq" ] || stamp='timestamp pending'; [ -f "$tsr" ] || continue; stamp='timestamp of an unknown authority'
-  openssl ts -reply -in "$tsr" -token_out -out "$tmp/token" 2>/dev/null
+  [ ! -f "$sig.tsq" ] || stamp='timestamp pending'; [ -f "$tsr" ] || { case $(field timestamp "$seal")${tsa:+!}$stamp in
+    requested!*|requestedno*) bad "$dir: the timestamp that was requested is missing";; esac; continue; }
+  stamp='timestamp of an unknown authority'; openssl ts -reply -in "$tsr" -token_out -out "$tmp/token" 2>/dev/null
   openssl cms -verify -noverify -inform DER -in "$tmp/token" -out "$tmp/tst" 2>/dev/null || bad "$tsr is damaged"
   [ "$(openssl ts -reply -in "$tsr" -text 2>/dev/null | hexes)" = "$(sum "$sig")" ] || bad "$tsr is of another signature"
   [ -z "$tsa" ] || { stamp='timestamp verified'; openssl ts -verify -data "$sig" -in "$tsr" -CAfile "$tsa" >"$tmp/tst" 2>&1; } || bad "$tsr is not of this timestamp authority"

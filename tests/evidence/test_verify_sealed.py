@@ -17,7 +17,7 @@ import pytest
 from case_tools import run_standard_tools
 from evidence_cases import Anchors, make_light, make_sealed, run_script
 
-from forensics.errors import CaseError
+from forensics.errors import VerificationError
 from forensics.evidence.case import Case
 from forensics.evidence.custody import Actor
 from forensics.evidence.installation import find_key
@@ -352,5 +352,5 @@ def test_a_case_whose_seals_were_taken_away_does_not_pass_where_anchors_are_give
 
 def test_records_of_a_size_that_none_has_are_refused_before_they_fill_the_memory(light: Path) -> None:
     os.truncate(light / "data/items.jsonl", 1 << 30)
-    with pytest.raises(CaseError, match="is larger than"):
+    with pytest.raises(VerificationError, match="is larger than"):
         check_case(light)
