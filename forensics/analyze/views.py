@@ -73,7 +73,7 @@ def _top_pids(view: CaseView) -> set[int]:
         titles = texts_of(object_of(document).get("Titles"))
         rows = object_of(document).get("Processes")
         if "PID" in titles and isinstance(rows, list):
-            column = titles.index("PID")
+            column = titles.index("HPID" if "HPID" in titles else "PID")  # Podman's PID is the container's
             return {number_of(row[column]) for row in rows if isinstance(row, list) and len(row) > column} - {0}
     return set()
 

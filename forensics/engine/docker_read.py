@@ -68,9 +68,8 @@ class DockerReader:
         from forensics.engine.locality import is_local  # noqa: PLC0415 - walks /proc, only here
 
         version, raw = self.read_version(), self.read_info()
-        components = " ".join(str(part.get("Name")) for part in version.get("Components") or [])
         return EngineInfo(
-            name="podman" if "podman" in components.lower() else "docker",
+            name="podman" if self._is_podman() else "docker",
             version=str(version.get("Version") or ""),
             api_version=str(version.get("ApiVersion") or ""),
             id=str(raw.get("ID") or ""),
@@ -186,8 +185,17 @@ class DockerReader:
         return chunks if tty else _unframe(chunks)
 
     def top(self, container: Container) -> JsonObject:
-        """Return the engine's own process list (``Titles``, ``Processes``); Podman's has the container's pids."""
-        return self._object(f"/containers/{container.id}/top", {"ps_args": "-eo pid,ppid,uid,gid,stime,args"})
+        """Return the engine's own process list (``Titles``, ``Processes``).
+
+        ⚠ Podman runs the container's own `ps` for arguments that are ps's; for names of its columns it looks itself.
+        Its PID is that inside the container, its HPID the host's.
+        """
+        wanted = "pid,hpid,ppid,huser,args" if self._is_podman() else "-eo pid,ppid,uid,gid,stime,args"
+        return self._object(f"/containers/{container.id}/top", {"ps_args": wanted, "stream": "false"})
+
+    def _is_podman(self) -> bool:
+        components = " ".join(str(part.get("Name")) for part in self.read_version().get("Components") or [])
+        return "podman" in components.lower()
 
     def diff(self, container: Container) -> tuple[tuple[str, ChangeKind], ...]:
         """Return the engine's own list of changed paths."""
