@@ -31,6 +31,8 @@ test)
     need podman podman
     need skopeo skopeo
     need rpmbuild rpm
+    need redis-server redis-server
+    need /usr/bin/python3 python3
     need tar tar
     need cron cron
     need systemd-analyze systemd
