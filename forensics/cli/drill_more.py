@@ -9,7 +9,7 @@ import click
 from forensics.cli.frame import json_option
 
 PRINTS = ("crontab", "systemd", "kubernetes", "github", "gitlab")
-WAYS = ("auto", "crontab", "systemd", "systemd-user")
+ALIASES = {"k8s": "kubernetes", "cronjob": "kubernetes", "ci": "github"}
 
 
 @click.command()
@@ -26,12 +26,17 @@ def new(name: str, folder: Path, playbook: str) -> int:
 @click.command(epilog="Without NAME it shows what is scheduled. 'all' schedules every shipped scenario.")
 @click.argument("name", default="")
 @click.option("--cron", default="", help="When, as in crontab(5): '0 3 * * 1' is Mondays at 03:00, local time.")
-@click.option("--with", "way", type=click.Choice(WAYS), default="auto", show_default=True, help="What runs it.")
-@click.option("--print", "printed", type=click.Choice(PRINTS), help="Print it for another scheduler; install nothing.")
+@click.option("--crontab", "way", flag_value="crontab", help="As a line of the user's crontab.")
+@click.option("--user", "way", flag_value="systemd-user", help="As a systemd timer of the user.")
+@click.option("--system", "way", flag_value="systemd", help="As a systemd timer of the system.")
+@click.option("--print", "printed", metavar="|".join(PRINTS), help="Print it for a scheduler; install nothing.")
 @click.option("--remove", is_flag=True, help="Take the schedule of NAME out again.")
+@click.option("--list", "listed", is_flag=True, help="Show what is scheduled, as without NAME.")
 @json_option
-def schedule(name: str, cron: str, way: str, printed: str | None, remove: bool, as_json: bool) -> int:  # noqa: PLR0913, PLR0917 - click's options
-    """Let cron or systemd run a drill, show what is scheduled, or remove it.
+def schedule(  # noqa: PLR0913, PLR0917 - click's options
+    name: str, cron: str, way: str | None, printed: str | None, remove: bool, listed: bool, as_json: bool
+) -> int:
+    """Let systemd (where it runs) or cron run a drill, show what is scheduled, or remove it.
 
     \b
       ir drill schedule all --cron '0 3 * * 1'
@@ -41,7 +46,10 @@ def schedule(name: str, cron: str, way: str, printed: str | None, remove: bool, 
     """  # noqa: D301 - \b is click's
     from forensics.cli.drill_schedule import show_or_change  # noqa: PLC0415 - keeps `ir --help` light
 
-    return show_or_change(name, cron, way, printed, remove=remove, as_json=as_json)
+    printed = ALIASES.get(printed, printed) if printed else None
+    if printed and printed not in PRINTS:
+        raise click.BadParameter(f"'{printed}' is none of {', '.join(PRINTS)}", param_hint="--print")
+    return show_or_change("" if listed else name, cron, way or "auto", printed, remove=remove, as_json=as_json)
 
 
 @click.command()

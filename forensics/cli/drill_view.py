@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
 from dataclasses import asdict
@@ -53,7 +54,11 @@ def show_list(*, as_json: bool) -> int:
 
 
 def run_drills(name: str, case_dir: Path | None, *, run_all: bool, image: str, as_json: bool) -> int:
-    """Run one scenario or all, show the results, return 1 when one has not passed."""
+    """Run one scenario or all, show the results, return 1 when one has not passed.
+
+    Being asked to end (by systemd, by CI) is an interruption like Ctrl-C: the stage is cleared first.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if run_all:
         if case_dir:
             raise UsageError(

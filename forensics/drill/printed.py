@@ -24,7 +24,7 @@ def print_kubernetes(job: Job, engine: str) -> str:
         "image": f"ir-forensics:{__version__}",
         "args": _arguments(job),
         "env": [
-            {"name": "DOCKER_HOST", "value": f"unix://{_SOCKET}" if socket else engine},
+            {"name": "DOCKER_HOST", "value": f"unix://{path}" if socket else engine},
             {"name": "IR_CASES", "value": f"{_STATE}/cases"},
             {"name": "IR_STATE_DIR", "value": _STATE},
         ],
@@ -32,7 +32,7 @@ def print_kubernetes(job: Job, engine: str) -> str:
     }
     volumes: list[JsonObject] = [{"name": "state", "persistentVolumeClaim": {"claimName": "ir-drills"}}]
     if socket:
-        container["volumeMounts"].append({"name": "engine", "mountPath": _SOCKET})
+        container["volumeMounts"].append({"name": "engine", "mountPath": path})
         volumes.append({"name": "engine", "hostPath": {"path": path, "type": "Socket"}})
     pod = {
         "restartPolicy": "Never",

@@ -128,7 +128,9 @@ def count_step_failures(runs: Iterable[Run]) -> tuple[StepFailure, ...]:
 
 
 def _bad_steps(run: Run) -> list[JsonObject]:
-    return [step for step in run.document.get("steps", ()) if step["outcome"] in _BAD_STEPS]
+    """Return the steps that speak against the run; half a success does not where the scenario expects no more."""
+    bad = _BAD_STEPS if not run.passed else {"failed"}
+    return [step for step in run.document.get("steps", ()) if step["outcome"] in bad]
 
 
 def to_document(card: Scorecard) -> JsonObject:

@@ -119,7 +119,7 @@ def _suspect_spec(engine: DockerEngine, scenario: Scenario, run_id: str, image: 
         volume = engine.create_volume(f"orders-{run_id}-{number}", make_labels(run_id))
         mounts.append(Mount("volume", volume.source, target, name=volume.name))
     if wanted.engine_socket:
-        mounts.append(Mount("bind", engine.url.removeprefix("unix://"), wanted.engine_socket, rw=True))
+        mounts.append(Mount("bind", _find_socket(engine.url), wanted.engine_socket, rw=True))
     return ContainerSpec(
         image=image,
         name=f"orders-{scenario.id}-{run_id}",
@@ -133,6 +133,11 @@ def _suspect_spec(engine: DockerEngine, scenario: Scenario, run_id: str, image: 
         security_opt=tuple(wanted.security_opt),
         privileged=wanted.privileged,
     )
+
+
+def _find_socket(url: str) -> str:
+    """Return where the engine's socket lies on its own host; the usual place when it is reached in another way."""
+    return url.removeprefix("unix://") if url.startswith("unix://") else "/var/run/docker.sock"
 
 
 def _plant(engine: DockerEngine, scenario: Scenario, stage: Stage, busybox: bytes) -> None:

@@ -143,7 +143,7 @@ def _systemctl(*arguments: str, system: bool) -> None:
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_TIME_OUT_S, text=True)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError("systemctl does not answer", hint="use --with crontab, or --print") from error
+        raise EngineError("systemctl does not answer", hint="use --crontab, or --print") from error
     if done.returncode:
         words = show(done.stderr.strip() or done.stdout.strip(), 300)
-        raise EngineError(f"{' '.join(command[:3])} failed: {words}", hint="use --with crontab, or --print")
+        raise EngineError(f"{' '.join(command[:3])} failed: {words}", hint="use --crontab, or --print")

@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from forensics.errors import IrError
@@ -88,12 +89,14 @@ class Stopwatch:
 
 
 def read_fingerprint(engine: DockerEngine, suspect: Container) -> Fingerprint | None:
-    """Return what must not change while the toolkit works, its file system to the byte; None when it is gone."""
+    """Return what must not change while the toolkit works, files and volumes to the byte; None when it is gone."""
     try:
         now = engine.find_container(suspect.id)
         changes = tuple(sorted((path, kind.value) for path, kind in engine.diff(now)))
         content = hashlib.sha256()
-        for chunk in engine.export(now):
+        streams = [engine.export(now)]
+        streams += [engine.read_archive(now, mount.destination) for mount in now.mounts if mount.type == "volume"]
+        for chunk in chain.from_iterable(streams):
             content.update(chunk)
     except IrError:
         return None

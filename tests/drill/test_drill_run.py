@@ -14,6 +14,7 @@ import pytest
 from forensics.drill.base import read_busybox_of
 from forensics.drill.clean import clean, clear
 from forensics.drill.history import read_runs
+from forensics.drill.image import RecipeFile, build_archive
 from forensics.drill.own import LABEL, RUNNER, describe_runner, is_over
 from forensics.drill.run import run_drill
 from forensics.drill.scenario import list_scenarios, read_scenario
@@ -171,19 +172,22 @@ def test_a_silent_suspect_is_not_counted(engine: DockerEngine, tmp_path: Path) -
         assert read_packets(engine, stage) == ()
 
 
-def do_nothing(_context: RunContext, _arguments: JsonObject) -> Done:
+def leave_a_file_instead(context: RunContext, _arguments: JsonObject) -> Done:
+    suspect = context.engine.find_container(context.container)
+    context.engine.put_archive(suspect, "/", [build_archive((RecipeFile("etc/passwd", b"changed"),))])
     return Done()
 
 
 @pytest.mark.usefixtures("own_folders")
-def test_packets_that_escape_fail_a_drill(
+def test_packets_that_escape_and_a_changed_source_fail_a_drill(
     engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isolate = replace(ACTIONS["contain.isolate"], target=f"{__name__}:do_nothing")
+    isolate = replace(ACTIONS["contain.isolate"], target=f"{__name__}:leave_a_file_instead")
     monkeypatch.setitem(ACTIONS, "contain.isolate", isolate)
     result = run_drill(engine, read_scenario("dns-beacon"), tmp_path / "case", Actor(name="tester"))
     assert result.packets_escaped > 20
     assert f"{result.packets_escaped} packets escaped after containment" in result.problems
+    assert "the source was changed" in result.problems
     assert not result.passed
 
 
@@ -225,6 +229,20 @@ def is_untouched(engine: DockerEngine, container: Any) -> bool:
         and any(raw["Name"] == "drill-test-bystander" for raw in engine.list_networks())
         and any(raw["Name"] == "drill-test-bystander" for raw in engine.list_volumes())
     )
+
+
+def test_a_drill_that_is_asked_to_end_clears_its_stage(engine: DockerEngine, own_folders: Path) -> None:
+    command = [sys.executable, "-m", "forensics", "drill", "run", "benign-control", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not any(
+            RUNNER in dict(c.labels) and f"/{process.pid}/" in dict(c.labels)[RUNNER] for c in engine.list_containers()
+        ):
+            assert process.poll() is None
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 130
+    assert leftovers(engine) == []
+    assert list((own_folders / "ir_state_dir").rglob("containments/*.json")) == []
 
 
 @pytest.mark.parametrize("seconds", [0.9, 1.8, 3.2])

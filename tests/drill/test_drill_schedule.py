@@ -193,14 +193,15 @@ def test_what_cannot_be_scheduled_is_said() -> None:
 @pytest.mark.usefixtures("own_folders", "systemctl", "table")
 def test_the_command_installs_shows_and_removes() -> None:
     assert call()[1].startswith("nothing is scheduled")
-    code, output = call("intrusion", "--cron", "0 3 * * 1", "--with", "crontab")
+    code, output = call("intrusion", "--cron", "0 3 * * 1", "--crontab")
     assert code == 0
     assert output.startswith("scheduled intrusion: 0 3 * * 1 (crontab)")
-    call("all", "--cron", "@weekly", "--with", "systemd-user")
+    call("all", "--cron", "@weekly", "--user")
     rows = json.loads(call("--json")[1])["schedules"]
     assert [(row["drill"], row["when"], row["with"]) for row in rows] == [
         ("intrusion", "0 3 * * 1", "crontab"), ("all", "Sun *-*-* 00:00:00", "systemd-user"),
     ]  # fmt: skip
+    assert json.loads(call("--list", "--json")[1])["schedules"] == rows
     assert call("intrusion", "--remove")[1] == "removed intrusion (crontab)\n"
     assert call("all", "--remove")[1] == "removed all (systemd-user)\n"
     with pytest.raises(UsageError, match="no drill called all is scheduled"):

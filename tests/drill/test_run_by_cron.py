@@ -35,7 +35,7 @@ mount -t tmpfs tmpfs /run
 for there in "$OWN"/run/*; do
   [ "${there##*/}" = crond.pid ] || ln -s "$there" /run/
 done
-"$PYTHON" -m forensics drill schedule memory-only --cron '* * * * *' --with crontab
+"$PYTHON" -m forensics drill schedule memory-only --cron '* * * * *' --crontab
 crontab -l >"$OWN/installed"
 exec cron -f
 """

@@ -98,7 +98,9 @@ def test_a_little_slower_is_no_regression() -> None:
 
 
 def test_failures_are_counted_by_step() -> None:
-    bad = good(steps=[{"step": "collect", "outcome": "partial", "reason": "no space", "seconds": 1}])
+    half = [{"step": "collect", "outcome": "partial", "reason": "no space", "seconds": 1}]
+    bad = good(steps=half, passed=False)
+    assert count_step_failures([run(good(steps=half))]) == (), "the scenario expects no more"
     (failure,) = count_step_failures([run(good()), run(bad), run(bad)])
     assert (failure.playbook, failure.step, failure.failures, failure.runs, failure.reason) == (
         "default", "collect", 2, 3, "no space",
