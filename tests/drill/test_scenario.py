@@ -81,7 +81,9 @@ def test_says_what_is_wrong(tmp_path: Path, text: str, message: str, hint: str) 
     path.write_text(text)
     with pytest.raises(PlaybookError) as caught:
         read_scenario(str(path))
-    assert caught.value.message.startswith(f"{path}{message}")
+    place, _, words = message.partition(": ")
+    assert caught.value.message.startswith(f"{path}{place}: ")
+    assert words in caught.value.message
     assert hint in caught.value.hint
 
 
