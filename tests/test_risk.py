@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.model import Severity
-from forensics.risk import assess_risk, mask_secrets, total_score
+from forensics.risk import assess_risk, choose_level, list_violations, mask_secrets, total_score
 
 SAFE: dict[str, Any] = {
     "AppArmorProfile": "docker-default",
@@ -283,3 +283,57 @@ def test_other_mounts_are_no_engine_sockets(source: str, engine: str) -> None:
     mount = {"Type": "bind", "Source": source, "Destination": "/x", "RW": True}
     signals = assess_risk({**SAFE, "Mounts": [mount]}, engine_socket=engine)
     assert "risk.engine-socket" not in [signal.rule for signal in signals]
+
+
+@pytest.mark.parametrize(
+    ("document", "level", "control"),
+    [
+        (with_host(Privileged=True), "baseline", "Privileged Containers"),
+        (with_host(NetworkMode="host"), "baseline", "Host Namespaces"),
+        (with_host(CapAdd=["SYS_ADMIN"]), "baseline", "Capabilities"),
+        (with_host(CapAdd=["NET_ADMIN"]), "baseline", "Capabilities"),
+        (with_host(SecurityOpt=["no-new-privileges", "seccomp=unconfined"]), "baseline", "Seccomp"),
+        (with_host(MaskedPaths=[]), "baseline", "/proc Mount Type"),
+        (with_host(Sysctls={"kernel.core_pattern": "|/x"}), "baseline", "Sysctls"),
+        (with_mount("/var/run/docker.sock"), "baseline", "HostPath Volumes"),
+        (with_mount("/etc"), "baseline", "HostPath Volumes"),
+        (with_host(SecurityOpt=[]), "restricted", "Privilege Escalation"),
+        ({**SAFE, "Config": {"User": ""}}, "restricted", "Running as Non-root"),
+        (SAFE, "restricted", "Capabilities"),
+    ],
+)
+def test_pod_security_standards(document: dict[str, Any], level: str, control: str) -> None:
+    violations = list(list_violations(document, assess_risk(document)))
+
+    assert (level, control) in violations
+    assert choose_level(violations) == ("privileged" if level == "baseline" else "baseline")
+
+
+def test_a_hardened_container_is_admitted_by_restricted() -> None:
+    document = with_host(CapDrop=["ALL"])
+
+    assert list(list_violations(document, assess_risk(document))) == []
+    assert choose_level([]) == "restricted"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "severity"),
+    [
+        ({"DeviceCgroupRules": ["a *:* rwm"]}, "risk.device", Severity.HIGH),
+        ({"DeviceCgroupRules": ["c 10:200 rwm"]}, "risk.device", Severity.LOW),
+        ({"Sysctls": {"kernel.shm_rmid_forced": "0"}}, None, None),
+        ({"Sysctls": {"net.ipv4.ip_forward": "1"}}, "risk.sysctl", Severity.LOW),
+        ({"OomKillDisable": True}, "risk.no-oom-kill", Severity.LOW),
+    ],
+)
+def test_kernel_settings(changes: dict[str, Any], rule: str | None, severity: Severity | None) -> None:
+    found = [(signal.rule, signal.severity) for signal in assess_risk(with_host(**changes))]
+
+    assert found == ([(rule, severity)] if rule else [])
+
+
+@pytest.mark.parametrize(
+    "entry", ["ALLOW_EMPTY_PASSWORD=yes", "TOKEN_LIMIT=1000", "SECRET=${FROM_VAULT}", "A_KEY=<none>"]
+)
+def test_switches_and_holes_of_templates_are_no_secrets(entry: str) -> None:
+    assert rules({**SAFE, "Config": {**SAFE["Config"], "Env": [entry]}}) == []
