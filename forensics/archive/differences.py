@@ -56,7 +56,7 @@ def find_moves(changes: Iterable[Change]) -> list[Difference]:
     changes = list(changes)
     deleted: dict[str, list[Change]] = {}
     for change in changes:
-        if change.kind is ChangeKind.DELETED and change.before is not None and _is_movable(change.before):
+        if change.kind is ChangeKind.DELETED and change.before is not None and is_movable(change.before):
             deleted.setdefault(change.before.sha256 or "", []).append(change)
     gone: set[bytes] = set()
     found = []
@@ -66,16 +66,17 @@ def find_moves(changes: Iterable[Change]) -> list[Difference]:
             found.append(Difference(change))
             continue
         gone.add(source.path)
-        found.append(Difference(_describe_move(change, source.before, change.after), source.before))
+        found.append(Difference(describe_move(change, source.before, change.after), source.before))
     return [item for item in found if item.change.kind is not ChangeKind.DELETED or item.path not in gone]
 
 
-def _is_movable(entry: FileEntry) -> bool:
+def is_movable(entry: FileEntry) -> bool:
+    """Tell whether an entry can be known again by its content."""
     return entry.type is EntryType.FILE and entry.size_bytes > 0 and entry.sha256 is not None
 
 
 def _take_source(change: Change, deleted: dict[str, list[Change]]) -> Change | None:
-    if change.kind is not ChangeKind.ADDED or change.after is None or not _is_movable(change.after):
+    if change.kind is not ChangeKind.ADDED or change.after is None or not is_movable(change.after):
         return None
     candidates = deleted.get(change.after.sha256 or "")
     if not candidates:
@@ -85,9 +86,22 @@ def _take_source(change: Change, deleted: dict[str, list[Change]]) -> Change | N
     return candidates.pop(position)
 
 
-def _describe_move(change: Change, before: FileEntry, after: FileEntry) -> Change:
-
+def describe_move(change: Change, before: FileEntry, after: FileEntry) -> Change:
+    """Return the change that a move is: the same content, and what else differs."""
     return Change(ChangeKind.MODIFIED, change.path, before, after, compare_entries(before, after))
+
+
+class Selection:
+    """The chosen ones among differences; may be walked again and again."""
+
+    def __init__(self, differences: Iterable[Difference], only: tuple[str, ...], paths: tuple[bytes, ...]) -> None:
+        """Take the choice of :func:`select`."""
+        self._differences = differences
+        self._only = only
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Difference]:
+        return select(self._differences, self._only, self._paths)
 
 
 def select(

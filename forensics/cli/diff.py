@@ -36,17 +36,19 @@ def command(a: str, b: str, only: tuple[str, ...], paths: tuple[str, ...], **opt
       ir diff suspect.tar@2 suspect.tar --text --path etc
       ir diff cases/CASE golden.tar --json
     """
-    from forensics.archive.differences import find_moves, select  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.analyze.bulk import keep_or_spool  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.archive.compare import decode_change, encode_change, iterate_changes  # noqa: PLC0415 - as above
+    from forensics.archive.differences import Selection  # noqa: PLC0415 - as above
     from forensics.archive.limits import DAMAGE  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.archive.tree import iterate_changes  # noqa: PLC0415 - keeps `ir --help` light
+    from forensics.archive.moves import find_all_moves  # noqa: PLC0415 - as above
     from forensics.cli.diff_view import emit_document, find_owners, open_side, say_differences  # noqa: PLC0415 - as above
 
     if a == b == "-":
         raise click.UsageError("only one of A and B can be standard input")
     with ExitStack() as stack:
         before, after = (open_side(stack, side, options["tag"], options["platform"]) for side in (a, b))
-        found = find_moves(iterate_changes(before.tree, after.tree))
-        chosen = list(select(found, only, tuple(os.fsencode(path) for path in paths)))
+        changes = keep_or_spool(iterate_changes(before.tree, after.tree), encode_change, decode_change)
+        chosen = Selection(find_all_moves(changes), only, tuple(os.fsencode(path) for path in paths))
         owners = {**find_owners(before), **find_owners(after)}
         show = emit_document if options["as_json"] else say_differences
         show(before, after, chosen, owners, text=bool(options["text"]))

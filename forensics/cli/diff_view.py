@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,7 +17,7 @@ from forensics.archive.index import make_path, unpack
 from forensics.archive.limits import Anomaly
 from forensics.archive.saved import SavedTree, load_tree, make_cache_key, save_tree
 from forensics.archive.tree import Tree, merge, read_contents, read_layers
-from forensics.cli.frame import emit_json, say
+from forensics.cli.frame import say
 from forensics.cli.layers_view import describe_anomaly, find_image_path, say_warnings, show_progress
 from forensics.errors import UsageError
 from forensics.folders import cache_dir
@@ -89,7 +91,7 @@ def count_by_package(differences: Iterable[Difference], owners: Mapping[bytes, b
 
 def read_texts(a: Side, b: Side, differences: Iterable[Difference]) -> Iterator[tuple[Difference, str]]:
     """Yield the unified diff of each difference whose content changed and is text on both sides."""
-    changed = [item for item in differences if "content" in item.change.fields]
+    changed = [item for item in differences if "content" in item.change.fields and item.change.before]
     before = _read(a, (item.change.before for item in changed))
     after = _read(b, (item.change.after for item in changed))
     for item in changed:
@@ -104,16 +106,13 @@ def _read(side: Side, entries: Iterable[FileEntry | None]) -> dict[str, bytes]:
 
 
 def emit_document(
-    a: Side, b: Side, differences: list[Difference], owners: Mapping[bytes, bytes], *, text: bool
+    a: Side, b: Side, differences: Iterable[Difference], owners: Mapping[bytes, bytes], *, text: bool
 ) -> None:
     """Write the document ``ir.diff/1``."""
     texts = {item.path: diff for item, diff in read_texts(a, b, differences)} if text else {}
-    emit_json(
+    head = json.dumps({"schema": "ir.diff/1", "a": a.name, "b": b.name})
+    tail = json.dumps(
         {
-            "schema": "ir.diff/1",
-            "a": a.name,
-            "b": b.name,
-            "changes": [_describe(item, texts.get(item.path)) for item in differences],
             "summary": {
                 "kinds": Counter(name_kind(item) for item in differences),
                 "folders": [
@@ -124,6 +123,11 @@ def emit_document(
             "warnings": [describe_anomaly(anomaly) for side in (a, b) for anomaly in side.anomalies],
         }
     )
+    out = sys.stdout
+    out.write(head.removesuffix("}") + ', "changes": [')
+    for number, item in enumerate(differences):
+        out.write((",\n" if number else "\n") + json.dumps(_describe(item, texts.get(item.path))))
+    out.write("],\n" + tail.removeprefix("{") + "\n")
 
 
 def _describe(difference: Difference, text: str | None) -> JsonObject:
@@ -143,7 +147,7 @@ def _describe(difference: Difference, text: str | None) -> JsonObject:
 
 
 def say_differences(
-    a: Side, b: Side, differences: list[Difference], owners: Mapping[bytes, bytes], *, text: bool
+    a: Side, b: Side, differences: Iterable[Difference], owners: Mapping[bytes, bytes], *, text: bool
 ) -> None:
     """Show the differences to a person."""
     for item in differences:
@@ -162,7 +166,7 @@ def say_differences(
         say_warnings(side.anomalies)
 
 
-def _say_summary(differences: list[Difference], owners: Mapping[bytes, bytes]) -> None:
+def _say_summary(differences: Iterable[Difference], owners: Mapping[bytes, bytes]) -> None:
     kinds = Counter(name_kind(item) for item in differences)
     say("")
     say(", ".join(f"{kinds[kind]} {kind}" for kind in _SIGNS))

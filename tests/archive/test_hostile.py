@@ -31,7 +31,10 @@ from assets.images import OciLayout, docker_parts, pack, sha256, write_parts
 
 from forensics.archive.extract import extract_image
 from forensics.archive.image import ImageSource, open_image
+from forensics.archive.index import Table, Workspace
+from forensics.archive.layerbuilder import LayerBuilder
 from forensics.archive.limits import Anomaly, Limits
+from forensics.archive.nouns import Layer
 from forensics.archive.tar import read_tar
 from forensics.archive.tree import Content, Tree, merge, read_layers
 from forensics.errors import ArchiveError
@@ -101,13 +104,27 @@ def test_hostile_archive(tmp_path: Path, defect: str) -> None:
             assert not [content for content in contents if b"root:" in content], "nothing of this machine is read"
 
 
-@pytest.mark.parametrize("cut", range(0, len(GOOD + LAST + END) + 1, 37))
-def test_layer_truncated_anywhere(cut: int) -> None:
-    raw = (GOOD + LAST + END)[:cut]
-    anomalies: list[Anomaly] = []
-    names = [member.name for member, _ in read_tar(io.BytesIO(raw), report=anomalies.append)]
-    assert names == [b"good", b"last"][: (cut >= BLOCK) + (cut >= len(GOOD) + BLOCK)]
-    assert bool(anomalies) == (cut < len(raw + b"x") - 1 or cut < len(GOOD + LAST + END))
+def test_layer_truncated_at_every_byte() -> None:
+    whole = GOOD + LAST + END
+    for cut in range(len(whole) + 1):
+        anomalies: list[Anomaly] = []
+        names = [member.name for member, _ in read_tar(io.BytesIO(whole[:cut]), report=anomalies.append)]
+        assert names == [b"good", b"last"][: (cut >= BLOCK) + (cut >= len(GOOD) + BLOCK)], cut
+        assert bool(anomalies) == (cut < len(whole)), cut
+
+
+def test_merged_layer_truncated_at_every_byte() -> None:
+    whole = member(b"d/a", b"A" * 9) + member(b"d/.wh.b") + END
+    for cut in range(len(whole) + 1):
+        codes: list[Anomaly] = []
+        builder = LayerBuilder(Layer(0, "", "", 0, "", ""), Table(Workspace(100)), Limits(), codes.append, None)
+        for item, content in read_tar(io.BytesIO(whole[:cut]), report=codes.append):
+            builder.add(item, content)
+        tree = builder.finish()
+        found = {entry.path: entry.sha256 for entry in merge([tree]).entries() if entry.size_bytes}
+        complete = sha256(b"A" * 9) if cut >= BLOCK + 9 else None
+        assert found == ({b"d/a": complete} if cut >= BLOCK else {}), cut
+        assert bool(codes) == (cut < len(whole)), cut
 
 
 def test_every_byte_of_truncation_is_survived() -> None:
