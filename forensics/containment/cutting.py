@@ -72,8 +72,8 @@ class Cutting:
         )
         self._probe.send(self._asked)
         self._answered = self._probe.calibrate()
-        self._before = look(self._engine, self._before.container)
-        self._far_side.note(self._engine, self._before, self._known_attachments(), frozen=self._options.freeze)
+        self._before = self._look_again()
+        self._far_side.note(self._engine, self._before, self._known_attachments())
         self._writing = Beside(partial(self._write, plan, capture(self._before)))
         self._reached = self._ask_outward(self._before, find_gateways(self._before.container))
 
@@ -144,11 +144,11 @@ class Cutting:
         self._far = self._far_side.look(after, self._running)
         if not leftovers:
             yield from map(plan_far_end, self._far.remaining)
-        if after.container.status != "paused":
+        if not after.is_frozen:
             yield from map(plan_block, after.services)
         held = any(snapshot.established for _, snapshot in after.own)
         tried = any(done.action.kind is ActionKind.DESTROY_SOCKETS for done in self.performed)
-        if held and not tried and after.container.status != "paused":
+        if held and not tried and not after.is_frozen:
             yield Action(
                 "",
                 ActionKind.DESTROY_SOCKETS,

@@ -66,18 +66,14 @@ class FarSide:
         if self._namespace:
             self._namespace.close()
 
-    def note(
-        self, engine: ContainmentEngine, scene: Scene, attachments: tuple[NetworkAttachment, ...], *, frozen: bool
-    ) -> None:
+    def note(self, engine: ContainmentEngine, scene: Scene, attachments: tuple[NetworkAttachment, ...]) -> None:
         """Record, before the cut, the other end of every interface of the container, and what cannot be found of it.
-
-        *frozen* says that it was frozen before *scene* was read.
 
         Raises:
             EngineError: the kernel's answer cannot be read.
         """
         self._may_hide = may_hide(scene)
-        self._was_frozen = frozen or scene.container.status == "paused"
+        self._was_frozen = scene.is_frozen
         self._attachments = tuple(item for item in attachments if item.name not in _NOT_ON_A_BRIDGE)
         known = {
             value
@@ -126,6 +122,9 @@ class FarSide:
         """
         if self._namespace is None:
             return self.problem
+        outside = "processes of it left its control group" if before.footprint.outsiders else ""
+        for problem in filter(None, (before.footprint.reason, *before.footprint.unreadable, outside)):
+            return problem
         if self._must_search and not (self._was_frozen and not self._lost):
             return "its processes may have moved an interface out of sight"
         recorded = {(end.peer_index, end.ifindex) for end in self._recorded}
@@ -173,7 +172,7 @@ class FarSide:
         return False
 
     def _find_unseen(self, after: Scene) -> Iterator[str]:
-        held_still = self._was_frozen and after.container.status == "paused"
+        held_still = self._was_frozen and after.is_frozen
         for item in self._attachments:
             seen = item not in self._lost and held_still
             if item.network_id not in self._bridges and not seen:

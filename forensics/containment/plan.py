@@ -47,6 +47,11 @@ class Scene(NamedTuple):
         return tuple((use, snapshot) for use, snapshot in self.snapshots if use.is_exclusive)
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it is paused by the engine's word and every process of it by the kernel's."""
+        return self.container.status == "paused" and not self.footprint.awake
+
+    @property
     def shares_network(self) -> bool:
         """Whether some process of it stands in a namespace that others use too (host network, ``container:X``)."""
         mode = self.container.network_mode

@@ -67,14 +67,9 @@ def prove(seen: Observation) -> Proof:
     return Proof(not reasons, reasons, _describe(seen, reasons))
 
 
-def is_frozen(scene: Scene) -> bool:
-    """Whether it is paused by the engine's word and every process of it by the kernel's."""
-    return scene.container.status == "paused" and not scene.footprint.awake
-
-
 def _find_reasons(seen: Observation) -> Iterator[str]:
     after, container = seen.after, seen.after.container
-    frozen = is_frozen(after)
+    frozen = after.is_frozen
     if after.footprint.reason:  # (1)
         yield after.footprint.reason
     yield from after.footprint.unreadable
@@ -145,7 +140,7 @@ def _describe(seen: Observation, reasons: tuple[str, ...]) -> JsonObject:
         "proved": not reasons,
         "reasons": list(reasons),
         "status": container.status,
-        "frozen": is_frozen(seen.after),
+        "frozen": seen.after.is_frozen,
         "filtered": seen.is_filtered,
         "engine_networks": [attachment.name for attachment in container.networks],
         "processes": len(seen.after.footprint.members),

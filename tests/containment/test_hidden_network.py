@@ -30,6 +30,12 @@ def hide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+def answers(box: Box, address: str) -> bool:
+    home = find_engine_namespace(box.engine.url).split("/")[2]
+    ping = ["nsenter", "-t", home, "-n", "busybox", "ping", "-c", "1", "-W", "1", address]
+    return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
+
 class Attack:
     """A container that hid its interface, and the count of what it still sends."""
 
@@ -50,9 +56,7 @@ class Attack:
         return "eth0" not in inside and self.answers()
 
     def answers(self) -> bool:
-        home = find_engine_namespace(self.box.engine.url).split("/")[2]
-        ping = ["nsenter", "-t", home, "-n", "busybox", "ping", "-c", "1", "-W", "1", self.address]
-        return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+        return answers(self.box, self.address)
 
 
 @pytest.fixture
@@ -119,3 +123,25 @@ def test_containing_such_a_container_once_more_proves_it_again(attack: Callable[
     again = lab.isolate(suspect.name, root=first.case)
     assert again.proved, again.proof.reasons
     assert again.performed == ()
+
+
+BIND = """
+unshare -n sh -c 'touch /tmp/ns; mount --bind /proc/self/ns/net /tmp/ns; echo $$ > /tmp/pid;
+while ! ip link set eth0 up 2>/dev/null; do sleep 0.05; done; ip addr add {address}/16 dev eth0' &
+while ! [ -s /tmp/pid ]; do sleep 0.05; done
+ip link set eth0 netns $(cat /tmp/pid)
+wait
+"""
+
+
+def test_an_interface_in_a_namespace_that_only_a_file_in_the_container_holds_is_cut(box: Box, lab: Lab) -> None:
+    name = box.run("suspect", "--network", box.shared_network(), *CAPABILITIES)
+    address = box.find(name).networks[0].ipv4
+    box.docker("exec", name, "/bin/busybox", "sh", "-c", BIND.format(address=address))
+    assert answers(box, address), "the kernel answers there though nobody stands in it"
+    result = lab.isolate(name)
+    assert not answers(box, address)
+    assert "remove-far-end" in [str(done.action.kind) for done in result.performed]
+    assert any("is bound to a file of process" in reason for reason in result.proof.reasons), result.proof.reasons
+    released = lab.release(result)
+    assert released.restored, released.reasons

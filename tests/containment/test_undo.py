@@ -134,7 +134,8 @@ def attach_somehow(
 ) -> str:
     """Start a container with a random restart policy on *networks*; sometimes it is frozen already."""
     first, *rest = networks
-    options = ["--restart", chance.choice(["no", "always", "on-failure:3", "unless-stopped"])]
+    policy = chance.choice(["no", "always", "on-failure:3", "unless-stopped", "--rm"])
+    options = ["--rm"] if policy == "--rm" else ["--restart", policy]
     suspect = box.run(label, "--network", first[0], *attach_options(chance, first, member), *options)
     for network in rest:
         box.docker("network", "connect", *connect_options(chance, network, member), network[0], suspect)
