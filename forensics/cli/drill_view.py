@@ -14,7 +14,7 @@ from forensics.cli.playbook_view import Told, is_told
 from forensics.cli.settings import read_settings
 from forensics.drill.clean import Cleaned, clean, clean_container
 from forensics.drill.history import record_run
-from forensics.drill.lanes import LANES, Order, run_lanes
+from forensics.drill.lanes import LANES, Order, follow_parent, run_lanes
 from forensics.drill.result import DrillResult, make_broken_document
 from forensics.drill.run import run_drill
 from forensics.drill.scenario import Scenario, list_scenarios, read_scenario
@@ -59,6 +59,7 @@ def run_drills(name: str, case_dir: Path | None, *, run_all: bool, image: str, a
     Being asked to end (by systemd, by CI) is an interruption like Ctrl-C: the stage is cleared first.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    follow_parent()
     if run_all:
         if case_dir:
             raise UsageError(

@@ -5,6 +5,7 @@ A drill that breaks off becomes a result that has not passed; the others go on.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from forensics.drill.result import make_broken_document
 from forensics.model import JsonObject
 from forensics.text import show
 
+_PARENT = "IR_DRILL_PARENT"
+_PR_SET_PDEATHSIG = 1
 LANES = 2
 """Two: while one drill waits for the engine, the other computes. More only queue at the engine."""
 
@@ -39,6 +42,15 @@ def run_lanes(orders: tuple[Order, ...], lanes: int, tell: Callable[[str], None]
     return tuple(done[order.scenario] for order in orders)
 
 
+def follow_parent() -> None:
+    """Ask the kernel for SIGTERM when the process that runs the lanes dies: no lane goes on alone (prctl(2))."""
+    parent = os.environ.pop(_PARENT, "")
+    if parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if str(os.getppid()) != parent:
+            raise KeyboardInterrupt
+
+
 def _run_all(orders: tuple[Order, ...], lanes: int) -> Iterator[tuple[Order, JsonObject]]:
     running: set[subprocess.Popen[bytes]] = set()
     pool = ThreadPoolExecutor(lanes)
@@ -57,7 +69,7 @@ def _run_all(orders: tuple[Order, ...], lanes: int) -> Iterator[tuple[Order, Jso
 
 def _run_one(order: Order, running: set[subprocess.Popen[bytes]]) -> JsonObject:
     command = [sys.executable, "-P", "-m", "forensics", "drill", "run", *order.arguments, "--json"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), _PARENT: str(os.getpid())}
     process = subprocess.Popen(  # a session of its own: Ctrl-C reaches it once, from us
         command,
         stdin=subprocess.DEVNULL,

@@ -69,6 +69,7 @@ def rehearsed(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> tup
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.timeout(900)  # the first one runs them all
 @pytest.mark.parametrize("name", NAMES)
 def test_a_drill_passes(rehearsed: tuple[int, JsonObject], name: str) -> None:
     assert rehearsed[1]["schema"] == "ir.drills/1"
@@ -243,6 +244,23 @@ def test_a_drill_that_is_asked_to_end_clears_its_stage(engine: DockerEngine, own
     assert process.returncode == 130
     assert leftovers(engine) == []
     assert list((own_folders / "ir_state_dir").rglob("containments/*.json")) == []
+
+
+def list_children(pid: int) -> list[str]:
+    return [child for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+def test_lanes_end_and_clear_their_stages_when_who_runs_them_is_killed(engine: DockerEngine, own_folders: Path) -> None:
+    assert own_folders
+    command = [sys.executable, "-m", "forensics", "drill", "run", "--all", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while len(lanes := list_children(process.pid)) < 2:
+            assert process.poll() is None
+        time.sleep(2)
+        process.kill()
+    while any(Path(f"/proc/{pid}").exists() for pid in lanes):
+        time.sleep(0.1)
+    assert leftovers(engine) == []
 
 
 @pytest.mark.parametrize("seconds", [0.9, 1.8, 3.2])
