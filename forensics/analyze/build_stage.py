@@ -104,6 +104,7 @@ class _Maker:
         facts = self.facts_of(entry)
         packages = self._view.packages
         packaged = bool(facts and packages.is_packages_content(entry.path, facts.md5, facts.sha1, facts.sha256))
+        packaged = packaged or packages.is_maintainer_script(entry.path, is_runtime=stage is Stage.RUNTIME)
         layer = self._layers.get(entry.layer)
         text = self._texts.get(entry.sha256 or "")
         return Artifact(self._view.item, origin, entry, facts, stage, layer, before, None, packaged, text)

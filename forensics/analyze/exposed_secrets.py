@@ -40,6 +40,11 @@ def secrets_of(artifact: Artifact) -> tuple[str, ...]:
     return tuple(str(what) for what in found)
 
 
+def is_key_of_host(path: bytes) -> bool:
+    """Whether a private key there is a server's own, made when it was installed."""
+    return bool(_OF_THE_HOST.search(path))
+
+
 def analyze_secrets(view: CaseView) -> Iterator[Finding]:
     """Name files with credentials that were added, what kinds they hold, and so what to rotate."""
     groups: dict[Severity, list[tuple[Artifact, tuple[str, ...]]]] = {}
@@ -72,7 +77,7 @@ def _is_asked(artifact: Artifact, view: CaseView) -> bool:
 def _grade(artifact: Artifact, kinds: tuple[str, ...]) -> Severity:
     """A key that a server makes for itself, and an assignment in code, weigh less than a token that opens a service."""
     path = artifact.path
-    if kinds == ("private key",) and _OF_THE_HOST.search(path):
+    if kinds == ("private key",) and is_key_of_host(path):
         return Severity.LOW
     strong = any(not what.startswith("value of ") for what in kinds)
     named = area_of(path) is Area.SECRET or bool(_CONFIGURED.search(path))

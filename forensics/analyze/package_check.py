@@ -21,6 +21,8 @@ _EXPECTED = re.compile(
 )
 """What administrators, triggers and slimming tools change: its rules stand elsewhere, or there are none."""
 _SUBSTITUTED = re.compile(rb"^usr/(?:s?bin|local/s?bin)/(?:start|initctl|invoke-rc\.d|policy-rc\.d|start-stop-daemon)$")
+_MODULE = re.compile(rb"/(?:site|dist)-packages/.*\.(?:py|so|pth)$")
+_DESCRIPTION = re.compile(rb"\.(?:dist|egg)-info/")
 _HASHED = frozenset({"md5", "sha1", "sha256"})
 
 
@@ -66,8 +68,14 @@ class _Comparison:
             self._verify(entry, path, owned)
         elif record:
             self._verify_language(entry, record)
-        elif self._packages.is_known() and _needs_owner(path) and self._is_program(entry):
+        elif self._is_unowned(entry, path):
             self._unowned.append(self._misfit(entry, b""))
+
+    def _is_unowned(self, entry: FileEntry, path: bytes) -> bool:
+        """Whether somebody put a program where only packages do, or a module beside those that records list."""
+        if _MODULE.search(path):
+            return bool(self._records) and not _DESCRIPTION.search(path) and self._system.is_runtime(entry)
+        return self._packages.is_known() and _needs_owner(path) and self._is_program(entry)
 
     def _verify(self, entry: FileEntry, path: bytes, owner: bytes) -> None:
         if _EXPECTED.search(path) or _SUBSTITUTED.match(path) or path in self._packages.diverted:
@@ -101,7 +109,8 @@ class _Comparison:
             self._modified.append(self._misfit(entry, package.name, package.type))
 
     def _misfit(self, entry: FileEntry, owner: bytes, kind: str = "") -> Misfit:
-        return Misfit(entry.path, owner, self._system.is_runtime(entry), kind != "" or self._is_program(entry), kind)
+        is_program = kind != "" or bool(_MODULE.search(entry.path)) or self._is_program(entry)
+        return Misfit(entry.path, owner, self._system.is_runtime(entry), is_program, kind)
 
     def _is_program(self, entry: FileEntry) -> bool:
         kind = self._system.kind(entry.sha256 or "")
@@ -117,6 +126,11 @@ class _Comparison:
             Misfit(path, base.owners[path], self._system.is_runtime_deletion(path), is_program=True)
             for path in sorted(gone)
             if base.digests.get(path) and path not in self._packages.diverted
+        ]
+        deleted += [
+            Misfit(path, package.name, is_runtime=True, is_program=True, type=package.type)
+            for path, (package, _) in sorted(self._records.items())
+            if path not in self._there and _MODULE.search(path) and self._system.is_runtime_deletion(path)
         ]
         return Checked(
             tuple(self._modified[:_MOST]),

@@ -46,17 +46,18 @@ def parse_status(text: bytes) -> Iterator[Stanza]:
 
 def _read_fields(block: bytes) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
+    conffiles: list[bytes] = []
     name = b""
     for line in block.split(b"\n"):
         if line[:1] in {b" ", b"\t"}:
             if name == b"conffiles":
-                fields[name] += b"\n" + line
+                conffiles.append(line)
             continue
         raw, colon, value = line.partition(b":")
         if colon:
             name = raw.lower()
             fields[name] = value
-    return fields
+    return fields | {b"conffiles": b"\n".join(conffiles)}
 
 
 def _read_conffiles(value: bytes) -> Iterator[tuple[bytes, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +26,9 @@ __all__ = [
     "make_database",
     "read_database",
 ]
+
+
+_SCRIPT = re.compile(rb"var/lib/dpkg/info/([^/:]+?)(?::[^/.]+)?\.(?:(?:pre|post)(?:inst|rm)|config|triggers)$")
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,16 @@ class Packages:
             return False
         owner = self.final.owner(path) or b""
         return owner not in self.doubted and self.base.versions.get(owner) != self.final.versions.get(owner)
+
+    def is_maintainer_script(self, path: bytes, *, is_runtime: bool) -> bool:
+        """Whether *path* is a script of dpkg's or apk's that came with a package: in no list, and without a digest.
+
+        In the running container it came with a package only where the package itself came or was upgraded there.
+        """
+        found = _SCRIPT.match(path)
+        if found is None or found[1] in self.doubted or found[1] not in self.final.versions:
+            return False
+        return not is_runtime or self.base.versions.get(found[1]) != self.final.versions[found[1]]
 
     def is_unchanged_base(self, path: bytes, changed: Mapping[bytes, object]) -> bool:
         """Whether the baseline's packages own *path* and it has not changed since."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from forensics.analyze.configuration import Area, area_of
 from forensics.analyze.content import Kind
 from forensics.analyze.evidence_view import CaseView
+from forensics.analyze.exposed_secrets import is_key_of_host, secrets_of
 from forensics.analyze.file_types import list_paths
 from forensics.analyze.files import Artifact, Origin
 from forensics.analyze.places import in_hidden_place, in_system_bin, in_temp
@@ -46,7 +47,7 @@ def analyze_recovered(view: CaseView) -> Iterator[Finding]:
     for artifact in view.files.artifacts:
         if artifact.origin is not Origin.RECOVERED or artifact.is_packaged:
             continue
-        if area_of(artifact.path) in {Area.SECRET, Area.KEYS} and artifact.entry.size_bytes:
+        if _is_secret(artifact):
             secrets.append(artifact)
         elif _is_dropped(artifact):
             programs.append(artifact)
@@ -54,6 +55,14 @@ def analyze_recovered(view: CaseView) -> Iterator[Finding]:
         yield DROPPED.found(list_paths(programs), [artifact.reference for artifact in programs])
     if secrets:
         yield KEY.found(list_paths(secrets), [artifact.reference for artifact in secrets])
+
+
+def _is_secret(artifact: Artifact) -> bool:
+    """Whether it opens something: by its place or by what it holds; a server's own key is made anew at every start."""
+    if area_of(artifact.path) in {Area.SECRET, Area.KEYS}:
+        return artifact.entry.size_bytes > 0
+    strong = any(not kind.startswith("value of ") for kind in secrets_of(artifact))
+    return strong and not is_key_of_host(artifact.path)
 
 
 def _is_dropped(artifact: Artifact) -> bool:

