@@ -30,6 +30,7 @@ LIMIT_SECONDS = 10.0
 _MOST = 1 << 1000
 _SHOWN = 200
 _MACRO = re.compile(r"\b(?:all|exists|exists_one|map|filter)\s*\(")
+_ASSIGNMENT = re.compile(r"[^=!<>]=[^=]|\b(?:and|or|not)\b")
 _TYPE_NAMES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
 _FAULTS = (
     ArithmeticError,
@@ -72,7 +73,9 @@ def _compile(expression: str) -> tuple[celpy.Runner, frozenset[str]]:
         program = environment.program(tree)
     except celparser.CELParseError as error:
         where = f" at character {error.column}" if error.column else " at its end"
-        raise ConditionError(f"not CEL{where}") from error
+        single = _ASSIGNMENT.search(expression)
+        hint = "compare with ==, join with && and ||" if single else "conditions are CEL: findings.size() > 0"
+        raise ConditionError(f"not CEL{where}", hint=hint) from error
     except _FAULTS as error:
         raise ConditionError(f"it cannot be compiled ({type(error).__name__})") from error
     unknown = names - set(NAMES) - _TYPE_NAMES

@@ -10,10 +10,28 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from forensics.playbook.loader import Path, Problem, YamlDocument
+from forensics.playbook.schema import ACTION_NAME, ATTACK_ID, IDENTIFIER, REFERENCE
 from forensics.text import show
 
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 60
+_KEYS_AND_VALUES = ("keys and values", "write it as {key: value}, or one key a line, indented")
+_SHAPES = {
+    "string_type": ("text", "quote the value to make it text"),
+    "list_type": ("a list", "write [one, two], or one '- item' a line"),
+    "dict_type": _KEYS_AND_VALUES,
+    "model_type": _KEYS_AND_VALUES,
+    "bool_type": ("true or false", "write true or false; YAML 1.2 reads 'yes' and 'no' as text"),
+    "int_type": ("a whole number", "write it without quotes"),
+}
+"""What pydantic calls a wrong type, in words, and how it is written."""
+_PATTERNS = {
+    IDENTIFIER: "write lower-case letters, digits, - and _, as in cryptominer-2",
+    ACTION_NAME: "an action has a dot in its name, as in collect.all; see 'ir playbook actions'",
+    ATTACK_ID: "write an ATT&CK technique, as in T1496 or T1496.001",
+    REFERENCE: "write a whole address, as in https://attack.mitre.org/techniques/T1496/",
+}
+"""What has to look like something, and an example."""
 
 
 def check_model(model: type[Model], document: YamlDocument) -> tuple[Model | None, list[Problem]]:
@@ -51,18 +69,18 @@ def _explain(model: type[BaseModel], document: YamlDocument, details: ErrorDetai
         expected = details["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return document.problem(path, f"'{name}' cannot be '{value}'", suggest(value, expected))
     if kind == "string_pattern_mismatch":
-        return document.problem(path, f"'{value}' does not fit", f"it must match {details['ctx']['pattern']}")
-    subject = f"'{name}': " if details["loc"] and isinstance(details["loc"][-1], str) else ""
-    return document.problem(path, subject + _sentence(details["msg"]), _type_hint(kind))
+        pattern = details["ctx"]["pattern"]
+        return document.problem(path, f"'{value}' does not fit", _PATTERNS.get(pattern, f"it must match {pattern}"))
+    subject = f"'{name}'" if details["loc"] and isinstance(details["loc"][-1], str) else "this"
+    if kind in _SHAPES:
+        said, hint = _SHAPES[kind]
+        return document.problem(path, f"{subject} must be {said}", hint)
+    return document.problem(path, f"{subject}: {_sentence(details['msg'])}", "")
 
 
 def _sentence(message: str) -> str:
     message = message.removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:]
-
-
-def _type_hint(kind: str) -> str:
-    return "quote the value to make it text" if kind == "string_type" else ""
 
 
 def _existing_path(document: YamlDocument, loc: tuple[int | str, ...]) -> Path:

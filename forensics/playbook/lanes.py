@@ -94,10 +94,14 @@ class Lanes:
         while True:
             for lane in self._lanes.values():
                 if lane.is_lost():
-                    return self._leave(lane)
+                    said = describe_limit(lane.planned.step.timeout_s)
+                    return self._leave(lane, f"{said}, and does not react; it was left behind")
             try:
                 lane, result = self._ended.get(timeout=_POLL_SECONDS)
             except queue.Empty:
+                dead = [lane for lane in self._lanes.values() if lane.thread and not lane.thread.is_alive()]
+                if dead and self._ended.empty():
+                    return self._leave(dead[0], "its thread ended without an answer")
                 continue
             if self._lanes.pop(lane.planned.step.id, None) is None:
                 continue  # left behind before, and ended after all
@@ -105,11 +109,10 @@ class Lanes:
                 raise result
             return result
 
-    def _leave(self, lane: _Lane) -> StepResult:
+    def _leave(self, lane: _Lane, reason: str) -> StepResult:
         step = lane.planned.step
         lane.mandate.withdraw()
         del self._lanes[step.id]
-        reason = f"{describe_limit(step.timeout_s)}, and does not react; it was left behind"
         result = StepResult(step.id, StepOutcome.FAILED, reason, round(time.monotonic() - lane.started, 6))
         self._journal.end(step, step.call, result)
         return result

@@ -111,7 +111,8 @@ def _check_argument(
     if references and isinstance(value, str):
         yield from _check_reference(path, parameter, value, model, document)
     elif not _is_of_type(value, TYPES[parameter.type]):
-        yield document.problem(path, f"'{parameter.name}' must be {_NAMES[parameter.type]}", parameter.help)
+        hint = "write true or false" if parameter.type == "boolean" else parameter.help
+        yield document.problem(path, f"'{parameter.name}' must be {_NAMES[parameter.type]}", hint)
     elif parameter.choices and value not in parameter.choices:
         hint = suggest(str(value), [*parameter.choices])
         yield document.problem(path, f"'{parameter.name}' cannot be '{show(str(value), 60)}'", hint)

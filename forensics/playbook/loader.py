@@ -33,6 +33,16 @@ _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
+_HINTS = {
+    "mapping values are not allowed": "quote text that holds ': ', and check the indentation",
+    "expected ',' or": "close every bracket, and quote text that holds , { } [ or ]",
+    "tab character": "indent with spaces",
+    "cannot start any token": "quote text that begins with @, `, % or a tab",
+    "unexpected end of stream": "close every quote and bracket",
+    "block end": "check the indentation",
+}
+"""What the parser says, and what usually helps."""
+
 Scalar = str | int | float | bool | None
 Node = Any
 """A scalar, a list of nodes or a dict of str to node."""
@@ -129,7 +139,9 @@ class _Builder:
     def _refuse_marked(self, error: yaml.MarkedYAMLError) -> NoReturn:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        self._refuse(line, column, f"not YAML: {show(str(error.problem or error.context))}", "check the indentation")
+        said = str(error.problem or error.context)
+        hint = next((hint for part, hint in _HINTS.items() if part in said), "check the indentation")
+        self._refuse(line, column, f"not YAML: {show(said)}", hint)
 
     def _expect_start(self, events: Iterator[yaml.Event]) -> None:
         next(events)

@@ -14,9 +14,13 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)\Z")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_TEXT = 4000
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-ActionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$", max_length=100)]
-AttackId = Annotated[str, Field(pattern=r"^T[0-9]{4}(\.[0-9]{3})?$")]
+IDENTIFIER = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+ACTION_NAME = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+$"
+ATTACK_ID = r"^T[0-9]{4}(\.[0-9]{3})?$"
+REFERENCE = r"^https?://[!-~]+$"
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+ActionName = Annotated[str, Field(pattern=ACTION_NAME, max_length=100)]
+AttackId = Annotated[str, Field(pattern=ATTACK_ID)]
 Text = Annotated[str, Field(max_length=_MAX_TEXT)]
 
 
@@ -115,7 +119,7 @@ class PlaybookModel(StrictModel):
     when_to_use: Text = ""
     severity: Literal["critical", "high", "medium", "low", "info"] = "medium"
     attack: list[AttackId] = Field(default_factory=list)
-    references: list[Annotated[str, Field(pattern=r"^https?://", max_length=500)]] = Field(default_factory=list)
+    references: list[Annotated[str, Field(pattern=REFERENCE, max_length=500)]] = Field(default_factory=list)
     inputs: dict[Identifier, InputModel] = Field(default_factory=dict)
     steps: Annotated[list[StepModel], Field(min_length=1, max_length=200)]
     finally_: list[StepModel] = Field(default_factory=list, alias="finally", max_length=50)

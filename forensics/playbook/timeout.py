@@ -9,9 +9,13 @@ from __future__ import annotations
 import ctypes
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+_AT_ONCE = 0.001
 
 
 class StepTimeout(BaseException):
@@ -52,13 +56,16 @@ def _limit_by_signal(seconds: float) -> Iterator[None]:
     def expire(_number: int, _frame: FrameType | None) -> None:
         raise StepTimeout(describe_limit(seconds))
 
+    started = time.monotonic()
     previous = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        if rest:  # whoever set the timer before is not forgotten
+            signal.setitimer(signal.ITIMER_REAL, max(_AT_ONCE, rest - (time.monotonic() - started)), interval)
 
 
 @contextmanager

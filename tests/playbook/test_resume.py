@@ -57,10 +57,10 @@ def kill_at(process: subprocess.Popen[bytes], log: Path, lines: int) -> bool:
     while process.poll() is None and time.monotonic() < deadline:
         if log.is_file() and log.read_bytes().count(b"\n") >= lines:
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.wait(30)
             return True
-        time.sleep(0.001)
-    process.wait()
+        time.sleep(0.003)
+    process.wait(60)
     return False
 
 
@@ -114,7 +114,7 @@ def test_a_run_killed_at_any_entry_of_its_log_is_finished_without_repeating_what
             [sys.executable, "-m", "forensics", "playbook", "resume", str(root)], stdout=subprocess.DEVNULL
         )
         if moment == moments[-1]:
-            process.wait()
+            process.wait(60)
         for name in done & set(names):
             assert ran.count(name) >= 1
     last = ir("playbook", "resume", str(root), "--json")

@@ -38,7 +38,7 @@ WRONG = {
     "wrong argument type": (
         HEAD + "steps:\n  - {id: a, uses: collect.all, with: {memory: 'yes'}}\n",
         "f.yaml:7:47: 'memory' must be a boolean",
-        "also read process memory",
+        "write true or false",
     ),
     "wrong choice": (
         HEAD + "steps:\n  - {id: a, uses: report.render, with: {format: htlm}}\n",
