@@ -69,6 +69,7 @@ def build_analysis(
 ) -> Analysis:
     """Examine *case* and return the result; writes nothing. *image_key* is a public key (PEM) of the image's signer."""
     from forensics.analyze.evidence_view import CaseView  # noqa: PLC0415 - reading a stored analysis needs none of it
+    from forensics.analyze.image_identity import name_absences  # noqa: PLC0415 - as above
     from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
     from forensics.analyze.inventory import list_packages  # noqa: PLC0415 - as above
     from forensics.analyze.table import ANALYZERS  # noqa: PLC0415 - as above
@@ -96,7 +97,7 @@ def build_analysis(
         timeline=build_timeline(view, findings),
         indicators=collect_indicators(view, findings),
         ledger=tuple(ledger),
-        warnings=files.warnings,
+        warnings=(*files.warnings, *name_absences(view)),
         packages=list_packages(files),
     )
 

@@ -48,19 +48,10 @@ OTHER_LAYERS = Rule(
     "None known.",
     _NEXT,
 )
-NO_DIGEST = Rule(
-    "image.no-registry-digest",
-    "The image has no digest of a registry",
-    Severity.INFO,
-    ("T1610",),
-    "It was built, imported or loaded on this engine; there is nothing to compare it with.",
-    "Every image that is built where it runs.",
-    "Find out who built it, and from what.",
-)
 UNSIGNED = Rule(
     "image.no-signature",
     "No signature was found with the image",
-    Severity.INFO,
+    Severity.MEDIUM,
     (),
     "Signatures lie beside an image in its registry; `docker save` does not take them along.",
     "Most images are not signed.",
@@ -104,6 +95,15 @@ def analyze_identity(view: CaseView) -> Iterator[Finding]:
     yield from _judge_signatures(view)
 
 
+def name_absences(view: CaseView) -> Iterator[str]:
+    """Yield what would prove where the image comes from and is not there; usual, so said and no finding."""
+    if view.image_inspect and not texts_of(view.image_inspect.get("RepoDigests")):
+        yield "the image has no digest of a registry: it was built, imported or loaded on its engine"
+    image = view.files.image
+    if image is not None and not image.signatures:
+        yield "no signature lies beside the image; 'docker save' takes none along"
+
+
 def _list_names(view: CaseView) -> Iterator[str]:
     config = object_of(view.inspect.get("Config"))
     yield text_of(config.get("Image"))
@@ -135,9 +135,6 @@ def _judge_digests(view: CaseView) -> Iterator[Finding]:
     elif asked - known:
         text = f"asked for {', '.join(sorted(asked))}, has none"
         yield OTHER_DIGEST.found(text, [view.reference("inspect"), reference], severity=Severity.LOW)
-    if not known:
-        names = ", ".join(texts_of(view.image_inspect.get("RepoTags"))) or "without a name"
-        yield NO_DIGEST.found(names, [reference])
     original = texts_of(object_of(view.image_inspect.get("RootFS")).get("Layers"))
     layers = [layer.diff_id for layer in view.files.layers]
     if original and layers and "" not in layers and layers[: len(original)] != list(original):
@@ -151,8 +148,8 @@ def _judge_signatures(view: CaseView) -> Iterator[Finding]:
     reference, key = EvidenceRef(view.files.item), view.files.image_key
     about = [part for part in image.signatures if part.subject in {"", image.manifest_digest}]
     if not about:
-        asked = f" to verify with {key.name}" if key else ""
-        yield UNSIGNED.found(f"none beside the image{asked}", [reference], severity=Severity.MEDIUM if key else None)
+        if key is not None:
+            yield UNSIGNED.found(f"none beside the image to verify with {key.name}", [reference])
     elif key is None:
         yield SIGNED.found(", ".join(dict.fromkeys(part.kind for part in about)), [reference])
     else:

@@ -166,7 +166,11 @@ def test_a_signature_is_no_second_image(tmp_path: Path) -> None:
 
 def test_absence_is_said(tmp_path: Path) -> None:
     with make_case(tmp_path / "case", [layer({"a": "1"})], kind="file") as case:
-        assert "image.no-signature" in rules(build_analysis(case, yara=False).findings)
+        analysis = build_analysis(case, yara=False)
+        asked = rules(build_analysis(case, yara=False, image_key=make_key(tmp_path, "own")[1]).findings)
+    assert any("no signature" in warning for warning in analysis.warnings)
+    assert analysis.findings == ()
+    assert asked["image.no-signature"].severity is Severity.MEDIUM
 
 
 @pytest.mark.parametrize(
@@ -183,10 +187,11 @@ def test_digests(tmp_path: Path, known: list[str], rule: str | None, severity: S
         "image-inspect": {"RepoDigests": known, "Config": {}},
     }
     with make_case(tmp_path / "case", [layer({"a": "1"})], documents, kind="file") as case:
-        found = rules(build_analysis(case, yara=False).findings)
+        analysis = build_analysis(case, yara=False)
+    found = rules(analysis.findings)
     assert (found[rule].severity if rule else None) == severity
     assert ("image.digest-mismatch" in found) == bool(rule)
-    assert ("image.no-registry-digest" in found) == (not known)
+    assert any("no digest of a registry" in warning for warning in analysis.warnings) == (not known)
 
 
 def test_a_snapshot_on_other_layers(tmp_path: Path) -> None:
