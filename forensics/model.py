@@ -183,7 +183,7 @@ class Finding:
     """One thing that an analyzer saw, why it matters, and what benign things look the same.
 
     ``matched`` is the observation itself (hostile text, shown only through :mod:`forensics.text`). ``attack`` holds
-    MITRE ATT&CK technique ids.
+    MITRE ATT&CK technique ids. ``details`` are lines, safe to show, that support it: matched strings, who made a rule.
     """
 
     rule: str
@@ -196,6 +196,7 @@ class Finding:
     why: str
     benign: str
     next: str
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from forensics.model import Analysis, Finding, LedgerLine, Outcome
 if TYPE_CHECKING:
     from forensics.analyze.evidence_view import CaseView
     from forensics.analyze.files import FileView
+    from forensics.analyze.ioc_match import IocIndex
     from forensics.analyze.table import Analyzer
     from forensics.evidence.case import Case
 
@@ -31,21 +32,22 @@ _ANALYZER_FAILURES = (
 _MOST_FAILURES = 100
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 - what a user may choose, by name
     case: Case,
     *,
     rules: tuple[Path, ...] = (),
     base: Path | None = None,
     yara: bool = True,
     image_key: Path | None = None,
+    iocs: tuple[Path, ...] = (),
 ) -> Analysis:
     """Examine *case*, write the result below its ``analysis/``, put the digest of each file on record; return it.
 
     Raises:
         RuleError: a rule does not compile.
-        UsageError: *base* cannot be opened.
+        UsageError: *base* or a list of *iocs* cannot be read.
     """
-    analysis = build_analysis(case, rules=rules, base=base, yara=yara, image_key=image_key)
+    analysis = build_analysis(case, rules=rules, base=base, yara=yara, image_key=image_key, iocs=iocs)
     write_analysis(case, analysis)
     return analysis
 
@@ -59,29 +61,34 @@ def read_or_analyze(case: Case) -> Analysis:
     return read_analysis(case) if has_analysis(case) else analyze(case)
 
 
-def build_analysis(
+def build_analysis(  # noqa: PLR0913 - as above
     case: Case,
     *,
     rules: tuple[Path, ...] = (),
     base: Path | None = None,
     yara: bool = True,
     image_key: Path | None = None,
+    iocs: tuple[Path, ...] = (),
 ) -> Analysis:
     """Examine *case* and return the result; writes nothing. *image_key* is a public key (PEM) of the image's signer."""
     from forensics.analyze.evidence_view import CaseView  # noqa: PLC0415 - reading a stored analysis needs none of it
     from forensics.analyze.image_identity import name_absences  # noqa: PLC0415 - as above
     from forensics.analyze.indicators import collect_indicators  # noqa: PLC0415 - as above
     from forensics.analyze.inventory import list_packages  # noqa: PLC0415 - as above
-    from forensics.analyze.table import ANALYZERS  # noqa: PLC0415 - as above
+    from forensics.analyze.ioc import read_ioc_file  # noqa: PLC0415 - as above
+    from forensics.analyze.ioc_match import IocIndex  # noqa: PLC0415 - as above
+    from forensics.analyze.table import ANALYZERS, LISTS  # noqa: PLC0415 - as above
     from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
     from forensics.analyze.verdict import find_damage, find_gaps, judge  # noqa: PLC0415 - as above
 
-    files = replace(_load(case, rules, base, yara=yara), image_key=image_key)
-    view = CaseView(case, files)
+    index = IocIndex(tuple(map(read_ioc_file, iocs)))
+    files = replace(_load(case, rules, base, yara=yara, wanted=index.other_digests), image_key=image_key)
+    view = CaseView(case, files, index)
     findings: list[Finding] = []
     collection = case.ledger()
     ledger = [*_describe_absence(case, files, collection), *_describe_files(files, yara=yara)]
-    for analyzer in ANALYZERS:
+    ledger += _describe_lists(index)
+    for analyzer in (*ANALYZERS, *([LISTS] if iocs else [])):
         found, line = _run(analyzer, view)
         findings.extend(found)
         ledger.append(line)
@@ -102,14 +109,14 @@ def build_analysis(
     )
 
 
-def _load(case: Case, rules: tuple[Path, ...], base: Path | None, *, yara: bool) -> FileView:
+def _load(case: Case, rules: tuple[Path, ...], base: Path | None, *, yara: bool, wanted: frozenset[str]) -> FileView:
     from forensics.analyze.examine import Examiner  # noqa: PLC0415 - as above
     from forensics.analyze.load import load_files  # noqa: PLC0415 - as above
     from forensics.analyze.scanner import find_rule_files, open_scanner  # noqa: PLC0415 - as above
 
     with ExitStack() as stack:
         scanner = stack.enter_context(open_scanner(find_rule_files(rules))) if yara else None
-        return load_files(case, Examiner(scanner), base)
+        return load_files(case, Examiner(scanner, wanted_digests=wanted), base)
 
 
 def _describe_absence(case: Case, files: FileView, collection: tuple[LedgerLine, ...]) -> Iterator[LedgerLine]:
@@ -126,7 +133,7 @@ def _describe_absence(case: Case, files: FileView, collection: tuple[LedgerLine,
 
 def _describe_files(files: FileView, *, yara: bool) -> Iterator[LedgerLine]:
     """Yield what became of reading and scanning the files themselves."""
-    from forensics.analyze.verdict import CONTENT, LIMITED, YARA_SCAN  # noqa: PLC0415 - as above
+    from forensics.analyze.verdict import CONTENT, LIMITED, RULES, YARA_SCAN  # noqa: PLC0415 - as above
 
     for failure in files.failures[:_MOST_FAILURES]:
         yield LedgerLine(CONTENT, Outcome.FAILED, failure)
@@ -136,8 +143,21 @@ def _describe_files(files: FileView, *, yara: bool) -> Iterator[LedgerLine]:
         yield LedgerLine(LIMITED, Outcome.FAILED, name)
     if len(files.limited) > _MOST_FAILURES:
         yield LedgerLine(LIMITED, Outcome.FAILED, f"{len(files.limited) - _MOST_FAILURES} more of this kind")
+    for sentence in files.refused_rules[:_MOST_FAILURES]:
+        yield LedgerLine(RULES, Outcome.FAILED, sentence)
+    if len(files.refused_rules) > _MOST_FAILURES:
+        yield LedgerLine(RULES, Outcome.FAILED, f"{len(files.refused_rules) - _MOST_FAILURES} more rules are not used")
     if not yara:
         yield LedgerLine(YARA_SCAN, Outcome.NOT_APPLICABLE, "switched off")
+
+
+def _describe_lists(index: IocIndex) -> Iterator[LedgerLine]:
+    """Yield what of the user's lists is compared, and what is not."""
+    for ioc_list in index.lists:
+        count, left_out = len(ioc_list.entries), ioc_list.unused_count
+        more = f", {left_out} not used: {'; '.join(ioc_list.unused[:3])}" if left_out else ""
+        shown = f"{count} indicators of {ioc_list.name} (sha256 {ioc_list.sha256[:16]}){more}"
+        yield LedgerLine("list of indicators", Outcome.COLLECTED, shown)
 
 
 def _run(analyzer: Analyzer, view: CaseView) -> tuple[list[Finding], LedgerLine]:
@@ -158,6 +178,8 @@ def _run(analyzer: Analyzer, view: CaseView) -> tuple[list[Finding], LedgerLine]
 def _missing(analyzer: Analyzer, view: CaseView) -> str:
     from forensics.analyze.table import FILES  # noqa: PLC0415 - loaded already
 
+    if not analyzer.needs:
+        return ""
     if analyzer.needs != FILES:
         return "" if view.find(analyzer.needs) else f"no {analyzer.needs} in this case"
     return "" if view.files.final or view.files.artifacts else view.files.reason

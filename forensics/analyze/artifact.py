@@ -18,6 +18,7 @@ class Origin(enum.StrEnum):
     VOLUME = "volume"
     EXECUTABLE = "executable"
     DELETED = "deleted-file"
+    MEMORY = "memory"
     LEFTOVER = "unused part of the archive"
 
 

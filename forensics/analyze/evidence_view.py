@@ -10,16 +10,27 @@ from forensics.analyze.runtime import Process, Socket, object_of, parse_processe
 from forensics.model import EvidenceItem, EvidenceRef, JsonObject, Outcome
 
 if TYPE_CHECKING:
+    from forensics.analyze.ioc_match import IocIndex
     from forensics.evidence.case import Case
 
 
 class CaseView:
     """What analyzers may see of a case; every property is read when first asked for."""
 
-    def __init__(self, case: Case, files: FileView) -> None:
-        """Look at *case*; *files* is what the file systems in it hold."""
+    def __init__(self, case: Case, files: FileView, iocs: IocIndex | None = None) -> None:
+        """Look at *case*; *files* is what the file systems in it hold, *iocs* the user's lists."""
         self._case = case
         self.files = files
+        self._iocs = iocs
+
+    @property
+    def iocs(self) -> IocIndex:
+        """The user's lists of indicators; empty where none was given."""
+        if self._iocs is None:
+            from forensics.analyze.ioc_match import IocIndex  # noqa: PLC0415 - it looks at this class
+
+            self._iocs = IocIndex(())
+        return self._iocs
 
     @cached_property
     def items(self) -> tuple[EvidenceItem, ...]:

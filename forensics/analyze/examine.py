@@ -66,6 +66,8 @@ class Examiner:
     limited: NamedFailures = field(default_factory=NamedFailures)
     warnings: list[str] = field(default_factory=list)
     scanned_files: int = 0
+    wanted_digests: frozenset[str] = frozenset()
+    digest_hits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _text_bytes: int = 0
 
     def examine(self, entry: FileEntry, content: ContentLike, *, is_new: bool) -> None:
@@ -80,6 +82,8 @@ class Examiner:
             known = self.contents.add(digest, Known(kind))
         if is_new and not known.is_read:
             self._read(entry, content, known)
+        elif self.wanted_digests and not known.is_read and digest not in self.digest_hits:
+            self._digest(content)
         if self.scanner and not known.is_scanned and content.size_bytes and (is_new or self.scan_everything):
             known.is_scanned = True
             self._scan(entry, content, known, magic=is_new and known.kind in {Kind.DATA, Kind.TEXT, Kind.SCRIPT})
@@ -104,6 +108,7 @@ class Examiner:
         for chunk in content.chunks():
             md5.update(chunk)
             sha1.update(chunk)
+        self._note(content.sha256, md5.hexdigest(), sha1.hexdigest())
         sample = content.head(SAMPLE_BYTES)
         interpreter = read_interpreter(sample)
         extra: dict[str, tuple[object, ...]] = {}
@@ -128,6 +133,19 @@ class Examiner:
             sha1=sha1.hexdigest(),
             extra=extra,
         )
+
+    def _digest(self, content: ContentLike) -> None:
+        """Compute the digests that lists of indicators still use, of content that is not read otherwise."""
+        md5, sha1 = hashlib.md5(usedforsecurity=False), hashlib.sha1(usedforsecurity=False)
+        for chunk in content.chunks():
+            md5.update(chunk)
+            sha1.update(chunk)
+        self._note(content.sha256, md5.hexdigest(), sha1.hexdigest())
+
+    def _note(self, sha256: str, *digests: str) -> None:
+        found = tuple(digest for digest in digests if digest in self.wanted_digests)
+        if found:
+            self.digest_hits[sha256] = found
 
     def _scan(self, entry: FileEntry, content: ContentLike, known: Known, *, magic: bool) -> None:
         if content.size_bytes > _MOST_SCANNED:

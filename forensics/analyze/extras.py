@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from forensics.analyze.bulk import NamedFailures
-from forensics.analyze.examine import Examiner
+from forensics.analyze.content import ContentFacts, Kind
+from forensics.analyze.examine import Examiner, make_externals
 from forensics.analyze.files import Artifact, Origin, Stage
 from forensics.analyze.runtime import number_of, object_of, text_of
 from forensics.archive.content import BlockSource
@@ -28,6 +29,7 @@ _ORIGINS = {
     "volume": Origin.VOLUME,
     "executable": Origin.EXECUTABLE,
     "deleted-file": Origin.DELETED,
+    "memory": Origin.MEMORY,
 }
 
 
@@ -52,6 +54,9 @@ def read_extras(
 def _read_item(
     case: Case, item: EvidenceItem, origin: Origin, examiner: Examiner, report: Report
 ) -> Iterator[Artifact]:
+    if origin is Origin.MEMORY:
+        yield from _read_memory(case, item, examiner, report)
+        return
     if origin in {Origin.TMPFS, Origin.VOLUME}:
         stream = ChunkReader(case.stream(item))
         for member, content in read_tar(stream, report=report):
@@ -63,6 +68,20 @@ def _read_item(
     stream = ChunkReader(case.stream(item))
     whole = spool_content(MemberContent(BlockSource(stream), item.size_bytes), _MEMORY_BYTES)
     yield _examine(item, origin, entry, whole, examiner)
+
+
+def _read_memory(case: Case, item: EvidenceItem, examiner: Examiner, report: Report) -> Iterator[Artifact]:
+    """Scan a process's memory as it was dumped; nothing else of it is looked at."""
+    if examiner.scanner is None or not item.size_bytes:
+        return
+    pid = number_of(item.attributes.get("pid"))
+    entry = FileEntry(b"proc/%d/mem" % pid, EntryType.FILE, 0o600, 0, 0, item.size_bytes, 0, sha256=item.sha256)
+    result = examiner.scanner.scan_file(case.path_of(item), make_externals(entry, Kind.DATA))
+    examiner.scanned_files += 1
+    if result.failure:
+        report(Anomaly("truncated", f"memory of pid {pid}: {result.failure}"))
+    facts = ContentFacts(item.sha256, item.size_bytes, matches=result.matches, failure=result.failure)
+    yield Artifact(item.id, Origin.MEMORY, entry, facts, Stage.RUNTIME, pid=pid or None)
 
 
 def _mount_of(item: EvidenceItem) -> bytes:

@@ -90,6 +90,8 @@ class FileView:
     failures: tuple[str, ...] = ()
     limited: tuple[str, ...] = ()
     scanned: bool = False
+    other_digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refused_rules: tuple[str, ...] = ()
     reason: str = "no file system in this case"
 
     @property

@@ -74,6 +74,8 @@ def load_files(case: Case, examiner: Examiner, base: Path | None = None) -> File
         limited=tuple(examiner.limited),
         warnings=(*view.warnings, *loading.warnings),
         scanned=examiner.scanner is not None and examiner.scanner.rule_count > 0,
+        other_digests=examiner.digest_hits,
+        refused_rules=examiner.scanner.refused if examiner.scanner is not None else (),
     )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 from forensics.analyze.content import Match
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.file_types import list_paths
 from forensics.analyze.files import Artifact, Baseline, Origin, Stage
 from forensics.analyze.rule import Rule
-from forensics.model import Confidence, Finding, Severity
-from forensics.text import show
+from forensics.analyze.runtime import number_of, object_of, objects_of, text_of
+from forensics.model import Confidence, EvidenceRef, Finding, Severity
+from forensics.risk import mask_secrets
+from forensics.text import show, show_path
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _CONFIDENCES = {confidence.value: confidence for confidence in Confidence}
@@ -19,7 +23,10 @@ _HIGH_SCORE, _MEDIUM_SCORE = 75, 50
 _TECHNIQUE = re.compile(r"^T\d{4}(?:\.\d{3})?$")
 _MOST_STRINGS = 4
 _SHOWN_BYTES = 60
-_ATTRIBUTION = ("author", "reference", "license", "source", "date", "version")
+_SHOWN_HEX = 48
+_MOST_DETAILED = 5
+_ATTRIBUTION = ("author", "reference", "license", "licence", "source", "source_url", "license_url", "date", "version")
+Addresses = dict[str, Callable[[int], str]]
 
 
 def analyze_matches(view: CaseView) -> Iterator[Finding]:
@@ -29,8 +36,9 @@ def analyze_matches(view: CaseView) -> Iterator[Finding]:
         for match in artifact.facts.matches if artifact.facts else ():
             excused = _is_excused(artifact, view)
             groups.setdefault((match.namespace, match.rule, excused), []).append((artifact, match))
+    addresses = _read_addresses(view)
     for (_, _, excused), found in groups.items():
-        yield _make(found, excused=excused)
+        yield _make(found, addresses, excused=excused)
 
 
 def _is_excused(artifact: Artifact, view: CaseView) -> bool:
@@ -42,8 +50,9 @@ def _is_excused(artifact: Artifact, view: CaseView) -> bool:
     return trusted and artifact.stage is Stage.BASE and not executes
 
 
-def _make(found: list[tuple[Artifact, Match]], *, excused: bool) -> Finding:
+def _make(found: list[tuple[Artifact, Match]], addresses: Addresses, *, excused: bool) -> Finding:
     match = found[0][1]
+    details = [line for artifact, hit in found[:_MOST_DETAILED] for line in detail_match(artifact, hit, addresses)]
     severity = severity_of(match)
     if excused:
         severity = Severity.LOW if severity.rank < Severity.LOW.rank else severity
@@ -64,9 +73,15 @@ def _make(found: list[tuple[Artifact, Match]], *, excused: bool) -> Finding:
         matched = f"in files of the distribution's own packages: {matched}"
     return rule.found(
         matched,
-        [artifact.reference for artifact, _ in found],
+        [_refer(artifact, hit) for artifact, hit in found],
         confidence=Confidence.LOW if excused else None,
+        details=[*_credit(match), *details],
     )
+
+
+def _refer(artifact: Artifact, match: Match) -> EvidenceRef:
+    """Return where the first string matched."""
+    return replace(artifact.reference, offset=match.strings[0].offset if match.strings else None)
 
 
 def severity_of(match: Match) -> Severity:
@@ -98,9 +113,52 @@ def describe_strings(match: Match) -> str:
     return ", ".join(shown) or "condition without strings"
 
 
+def detail_match(artifact: Artifact, match: Match, addresses: Addresses) -> Iterator[str]:
+    """Yield where each string matched, with the bytes around it as text and as hexadecimal; masked where secret."""
+    for part in match.strings:
+        before, after = show(part.before), show(part.after)
+        text = mask_secrets(f"{before}\u00bb{show(part.data)}\u00ab{after}")
+        is_open = text == f"{before}\u00bb{show(part.data)}\u00ab{after}"
+        raw = (
+            part.data[:_SHOWN_HEX].hex(" ") + (" \u2026" if len(part.data) > _SHOWN_HEX else "")
+            if is_open
+            else "masked"
+        )
+        place = addresses[artifact.item](part.offset) if artifact.item in addresses else ""
+        length = part.length or len(part.data)
+        yield f"{show_path(artifact.path)} {part.identifier} at {part.offset:#x}{place}, {length} bytes: {text} | {raw}"
+
+
+def _credit(match: Match) -> Iterator[str]:
+    """Yield whom to name for a rule that is not ours: author, reference and licence, as some sets demand."""
+    names = {name.lower(): value for name, value in match.meta.items()}
+    if not match.is_own:
+        yield f"rule {show(match.rule, 120)} of {show(match.namespace.partition(':')[2], 120)}"
+        yield from (f"{name}: {show(names[name], 200)}" for name in _ATTRIBUTION if names.get(name))
+
+
 def _attribute(match: Match) -> str:
-    """Return whom to name for a rule that is not ours."""
+    """Return the credit in one phrase."""
     if match.is_own:
         return ""
-    parts = [f"{name}: {show(match.meta[name], 120)}" for name in _ATTRIBUTION if match.meta.get(name)]
+    names = {name.lower(): value for name, value in match.meta.items()}
+    parts = [f"{name}: {show(names[name], 120)}" for name in _ATTRIBUTION if names.get(name)]
     return f" [{'; '.join(parts)}]" if parts else ""
+
+
+def _read_addresses(view: CaseView) -> Addresses:
+    """Return, by item of memory, what turns an offset of the dump into an address of the process."""
+    found: Addresses = {}
+    for _, document in view.documents("memory-map"):
+        part = object_of(document)
+        runs = [(number_of(r.get("offset")), number_of(r.get("start")), number_of(r.get("end")))
+                for r in objects_of(part.get("runs"))]  # fmt: skip
+        found[text_of(part.get("memory_item"))] = partial(_show_address, tuple(sorted(runs)))
+    return found
+
+
+def _show_address(runs: tuple[tuple[int, int, int], ...], offset: int) -> str:
+    for begin, start, end in runs:
+        if begin <= offset < begin + end - start:
+            return f" (address {start + offset - begin:#x})"
+    return ""

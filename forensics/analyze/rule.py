@@ -15,6 +15,7 @@ _MOST_REFERENCES = 200
 _MOST_MATCHED = 2000
 _MOST_MASKED = 4 * _MOST_MATCHED
 """Cut before it is masked, so that masking takes no time, and again after, so that no half of a secret is left."""
+_MOST_DETAILS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Rule:
     next: str
     confidence: Confidence = Confidence.HIGH
 
-    def found(
+    def found(  # noqa: PLR0913 - all but the first two are exceptions from the rule, by name
         self,
         matched: str,
         evidence: Iterable[EvidenceRef],
@@ -38,6 +39,7 @@ class Rule:
         severity: Severity | None = None,
         confidence: Confidence | None = None,
         title: str = "",
+        details: Iterable[str] = (),
     ) -> Finding:
         """Return the finding: what was seen (hostile text, kept raw but for secrets) and where; a cut list says so."""
         references = tuple(dict.fromkeys(evidence))
@@ -55,4 +57,5 @@ class Rule:
             why=self.why,
             benign=self.benign,
             next=self.next,
+            details=tuple(details)[:_MOST_DETAILS],
         )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from forensics.analyze.content import Match
 from forensics.analyze.examine import Examiner
+from forensics.analyze.ioc import Entry, read_ioc_file
+from forensics.analyze.ioc_match import Hit, IocIndex, match_files
 from forensics.analyze.load import load_files
 from forensics.analyze.scanner import Scanner, find_rule_files, open_scanner
 from forensics.archive.compression import detect_compression
@@ -21,7 +23,8 @@ from forensics.archive.limits import DAMAGE
 from forensics.archive.tree import Content, read_layer
 from forensics.archive.visitor import Visitor, spool_content
 from forensics.errors import ArchiveError
-from forensics.model import EntryType, FileEntry
+from forensics.model import EntryType, EvidenceRef, FileEntry
+from forensics.text import from_bytes
 
 if TYPE_CHECKING:
     from forensics.evidence.case import Case
@@ -56,6 +59,16 @@ class Scan:
     matches: list[FileMatch] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     note: str = ""
+    listed: list[Hit] = field(default_factory=list)
+
+
+def check_lists(iocs: tuple[Path, ...]) -> IocIndex:
+    """Read the user's lists of indicators.
+
+    Raises:
+        UsageError: one cannot be read, or holds nothing that can be used.
+    """
+    return IocIndex(tuple(map(read_ioc_file, iocs)))
 
 
 def check_rules(rules: tuple[Path, ...]) -> None:
@@ -68,12 +81,15 @@ def check_rules(rules: tuple[Path, ...]) -> None:
         return
 
 
-def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
-    """Scan every file of every item of *case*."""
+def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True, iocs: tuple[Path, ...] = ()) -> Scan:
+    """Scan every file of every item of *case*, process memory included."""
+    index = check_lists(iocs)
     with open_scanner(find_rule_files(rules, own=own)) as scanner:
-        examiner = Examiner(scanner)
+        examiner = Examiner(scanner, wanted_digests=index.other_digests)
         files = load_files(case, examiner)
-        scan = Scan(scanner.rule_count, examiner.scanned_files, failures=[*files.failures, *files.limited])
+        failures = [*scanner.refused, *files.failures, *files.limited]
+        scan = Scan(scanner.rule_count, examiner.scanned_files, failures=failures)
+    scan.listed += match_files(files, index)
     if not files.artifacts and files.reason:
         scan.failures.append(files.reason)
     for artifact in files.artifacts.telling():
@@ -83,7 +99,7 @@ def scan_case(case: Case, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
     return scan
 
 
-def scan_path(path: Path, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
+def scan_path(path: Path, rules: tuple[Path, ...], *, own: bool = True, iocs: tuple[Path, ...] = ()) -> Scan:
     """Scan a saved image, a directory or a single file.
 
     Raises:
@@ -91,15 +107,21 @@ def scan_path(path: Path, rules: tuple[Path, ...], *, own: bool = True) -> Scan:
         UsageError: *path* does not exist.
         ArchiveError: it is a damaged or empty image.
     """
+    index = check_lists(iocs)
     with open_scanner(find_rule_files(rules, own=own)) as scanner:
+        refused = list(scanner.refused)
         try:
-            return _scan_image(path, scanner)
+            scan = _scan_image(path, scanner, index)
         except ArchiveError as error:
             if not path.is_file() or not path.stat().st_size:
                 raise
             unread = error.message
-        scan = _scan_file(path, scanner)
+        else:
+            scan.failures += refused
+            return scan
+        scan = _scan_file(path, scanner, index)
     scan.note = PLAIN_FILE
+    scan.failures += refused
     if claim := _find_claim(path):
         scan.failures.append(f"{claim}, but cannot be read as an archive ({unread}): what it holds was not scanned")
     return scan
@@ -116,15 +138,18 @@ def _find_claim(path: Path) -> str:
     return "it is named like an archive" if path.name.lower().endswith(_ARCHIVE_NAMES) else ""
 
 
-def _scan_image(path: Path, scanner: Scanner) -> Scan:
-    examiner = Examiner(scanner)
+def _scan_image(path: Path, scanner: Scanner, index: IocIndex) -> Scan:
+    examiner = Examiner(scanner, wanted_digests=index.other_digests)
     places: list[tuple[bytes, str, int]] = []
+    named: list[tuple[str, Entry, FileEntry]] = []
 
     def visit(entry: FileEntry, content: Content) -> None:
         examiner.examine(entry, content, is_new=False)
         facts = examiner.contents.facts_of(content.sha256)
         if facts and facts.matches:
             places.append((entry.path, content.sha256, entry.layer))
+        for name, found in index.find_file(entry, _digests_of(content.sha256, examiner)):
+            named.append((name, found, entry))
 
     def collect(layers: Mapping[int, str]) -> None:
         for name, digest, layer in places:
@@ -132,6 +157,11 @@ def _scan_image(path: Path, scanner: Scanner) -> Scan:
             matches = facts.matches if facts else ()
             scan.matches.extend(FileMatch(name, digest, match, layers.get(layer)) for match in matches)
         places.clear()
+        for list_name, found, entry in named:
+            where = from_bytes(b"/" + entry.path)
+            reference = EvidenceRef("", layer=layers.get(entry.layer), path=entry.path)
+            scan.listed.append(Hit(list_name, found, where, reference))
+        named.clear()
 
     scan = Scan(scanner.rule_count)
     with open_image(path) as source:
@@ -164,8 +194,12 @@ def _read_each_layer(source: ImageSource, visit: Visitor) -> Iterator[tuple[Mapp
         yield layers, members
 
 
-def _scan_file(path: Path, scanner: Scanner) -> Scan:
-    examiner = Examiner(scanner)
+def _digests_of(sha256: str, examiner: Examiner) -> tuple[str, ...]:
+    return (sha256, *examiner.digest_hits.get(sha256, ()))
+
+
+def _scan_file(path: Path, scanner: Scanner, index: IocIndex) -> Scan:
+    examiner = Examiner(scanner, wanted_digests=index.other_digests)
     name = os.fsencode(path.absolute()).lstrip(b"/")
     size = path.stat().st_size
     entry = FileEntry(name, EntryType.FILE, 0o755, 0, 0, size, 0)
@@ -177,4 +211,9 @@ def _scan_file(path: Path, scanner: Scanner) -> Scan:
         content.close()
     facts = examiner.contents.facts_of(content.sha256)
     matches = [FileMatch(name, content.sha256, match) for match in facts.matches] if facts else []
-    return Scan(scanner.rule_count, examiner.scanned_files, matches, [*examiner.failures, *examiner.limited])
+    listed = [
+        Hit(name_, found, from_bytes(b"/" + name), EvidenceRef("", path=name))
+        for name_, found in index.find_file(entry, _digests_of(content.sha256, examiner))
+    ]
+    failures = [*examiner.failures, *examiner.limited]
+    return Scan(scanner.rule_count, examiner.scanned_files, matches, failures, listed=listed)

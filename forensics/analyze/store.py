@@ -256,6 +256,7 @@ def _finding(part: dict[str, Any]) -> Finding:
             "confidence": Confidence(part["confidence"]),
             "attack": tuple(part["attack"]),
             "evidence": _references(part["evidence"]),
+            "details": tuple(part.get("details", ())),
         }
     )
 

@@ -14,6 +14,7 @@ from forensics.analyze.exposed_secrets import analyze_secrets
 from forensics.analyze.file_types import analyze_file_types
 from forensics.analyze.image_identity import analyze_identity
 from forensics.analyze.impact import analyze_impact
+from forensics.analyze.ioc_match import analyze_iocs
 from forensics.analyze.matches import analyze_matches
 from forensics.analyze.network import analyze_network
 from forensics.analyze.persistence import analyze_persistence, analyze_preload
@@ -85,3 +86,5 @@ ANALYZERS: tuple[Analyzer, ...] = (
     Analyzer("engine events", analyze_events, "events"),
     Analyzer("posture", analyze_posture, "inspect"),
 )
+LISTS = Analyzer("lists of indicators", analyze_iocs, "")
+"""Runs where the user gave lists, whatever the case holds."""

@@ -16,6 +16,8 @@ LIMITED = "file content beyond the limits"
 """The ledger's name of what a limit of ours kept out: a gap, but nothing that failed."""
 FILE_SYSTEM = "file system"
 YARA_SCAN = "yara scan"
+RULES = "yara rules"
+"""The ledger's name of rules of the user's that are not used: a gap, but no sign of damage."""
 _LEFT_OUT = frozenset({_SNAPSHOT, FILE_SYSTEM, YARA_SCAN})
 _NO_DEED = (
     "posture.",
@@ -116,7 +118,7 @@ def find_damage(collection: Iterable[LedgerLine], analysis: Iterable[LedgerLine]
     Of the collection only the snapshot counts: a process that ended early says nothing of the files.
     """
     lines = [line for line in collection if line.artefact == _SNAPSHOT]
-    lines += [line for line in analysis if line.artefact != LIMITED]
+    lines += [line for line in analysis if line.artefact not in {LIMITED, RULES}]
     failed = [line for line in lines if line.outcome is Outcome.FAILED]
     named = (line.reason if line.artefact == CONTENT else f"{line.artefact}: {line.reason}" for line in failed)
     return list(dict.fromkeys(named))

@@ -104,6 +104,17 @@ def describe_scan(scan: Scan, path: Path) -> JsonObject:
         "complete": not scan.failures,
         "note": scan.note,
         "matches": [_describe_match(found) for found in scan.matches],
+        "listed": [
+            {
+                "list": hit.list_name,
+                "line": hit.entry.line,
+                "kind": hit.entry.kind,
+                "value": hit.entry.value,
+                "label": hit.entry.label,
+                **_describe_reference(hit.reference),
+            }
+            for hit in scan.listed
+        ],
         "failures": [show(failure) for failure in scan.failures],
     }
 
@@ -135,6 +146,9 @@ def say_scan(scan: Scan) -> None:
     """Show matches, then what could not be scanned."""
     for found in scan.matches:
         say(f"{show(found.match.rule)}: {show_path(found.path)}{_show_strings(found.match)}{_credit(found.match)}")
+    for hit in scan.listed:
+        label = f" ({show(hit.entry.label, 60)})" if hit.entry.label else ""
+        say(f"{show(hit.list_name)}:{hit.entry.line}: {show(hit.where)} is {show(hit.entry.value, 80)}{label}")
     say(f"{len(scan.matches)} matches of {scan.rules} rules in {scan.scanned} different contents")
     if scan.note:
         say(scan.note)

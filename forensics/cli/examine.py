@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from forensics.cli.frame import emit_json, json_option, say
+from forensics.cli.ioc_option import ioc_option
 
 HELP = """Analyse a saved image, OCI layout, exported tar or directory into a new case, with a report.
 
@@ -34,12 +35,14 @@ examined, and is named.
 @click.option("--tag", help="Of several images in the file, the one with this tag or id.")
 @click.option("--platform", help="Of several images in the file, the one for this platform, such as linux/arm64.")
 @click.option("--image-key", type=click.Path(exists=True, path_type=Path), help="PEM key to verify the signature with.")
+@ioc_option
 @json_option
 def command(  # noqa: PLR0913 - click hands over every option by name
     path: Path,
     base: Path | None,
     case_dir: Path | None,
     rules: tuple[Path, ...],
+    iocs: tuple[Path, ...],
     *,
     image_key: Path | None,
     as_json: bool,
@@ -47,19 +50,20 @@ def command(  # noqa: PLR0913 - click hands over every option by name
 ) -> int:
     """Put the image into a case, analyse it, render the report."""
     from forensics.analyze import analyze  # noqa: PLC0415 - keeps `ir --help` light
-    from forensics.analyze.scan import check_rules  # noqa: PLC0415 - as above
+    from forensics.analyze.scan import check_lists, check_rules  # noqa: PLC0415 - as above
     from forensics.cli.analyze_view import find_failures, say_analysis  # noqa: PLC0415 - as above
     from forensics.cli.examine_case import check_image, open_subject  # noqa: PLC0415 - as above
     from forensics.report.publish import publish  # noqa: PLC0415 - as above
     from forensics.text import show  # noqa: PLC0415 - as above
 
     check_rules(rules)
+    check_lists(iocs)
     check_image(path, choice)
     if base is not None:
         check_image(base, {})
     with open_subject(path, case_dir, choice) as case:
         with case.activity("analyze", "examination", f"examination of {show(os.fsencode(path))}"):
-            analysis = analyze(case, rules=rules, base=base, image_key=image_key)
+            analysis = analyze(case, rules=rules, base=base, iocs=iocs, image_key=image_key)
         report = publish(case, analysis).path
         if as_json:
             emit_json(

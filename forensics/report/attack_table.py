@@ -9,6 +9,7 @@ tactic is the one under which a report tells it. Only techniques that a containe
 from __future__ import annotations
 
 TACTICS = {
+    "reconnaissance": ("TA0043", "Reconnaissance"),
     "initial-access": ("TA0001", "Initial Access"),
     "execution": ("TA0002", "Execution"),
     "persistence": ("TA0003", "Persistence"),
@@ -48,6 +49,9 @@ REPLACED = {
 """Ids that ATT&CK revoked, to what took their place; rules that others wrote still use them."""
 
 TABLE = """
+T1595 reconnaissance|Active Scanning
+T1595.001 reconnaissance|Scanning IP Blocks
+T1595.002 reconnaissance|Vulnerability Scanning
 T1190 initial-access|Exploit Public-Facing Application
 T1133 initial-access,persistence|External Remote Services
 T1195 initial-access|Supply Chain Compromise

@@ -87,7 +87,8 @@ def _settle_analysis(analysis: Analysis, masker: Masker) -> Analysis:
 
 
 def _mask_finding(finding: Finding, masker: Masker) -> Finding:
-    return replace(finding, title=masker.apply(finding.title), matched=masker.apply(finding.matched))
+    details = tuple(map(masker.apply, finding.details))
+    return replace(finding, title=masker.apply(finding.title), matched=masker.apply(finding.matched), details=details)
 
 
 def _rank(finding: Finding) -> tuple[int, int, str, str]:

@@ -109,6 +109,7 @@ def _finding(finding: Finding) -> JsonObject:
         "confidence": finding.confidence.value,
         "attack": list(finding.attack),
         "matched": show(finding.matched),
+        "details": [show(line) for line in finding.details],
         "evidence": [_reference(ref) for ref in finding.evidence],
         "why": show(finding.why),
         "benign": show(finding.benign),

@@ -23,7 +23,9 @@ from forensics.report.json import to_document
 from forensics.text import show
 
 TABLES = {
-    "findings": ("number", "rule", "title", "severity", "confidence", "attack", "matched", "why", "benign", "next"),
+    "findings": (
+        "number", "rule", "title", "severity", "confidence", "attack", "matched", "details", "why", "benign", "next",
+    ),
     "evidence": ("finding", "item", "layer", "path", "path_b64", "pid", "offset"),
     "changes": ("path", "path_b64", "kind", "fields", "layer"),
     "deleted_recovered": (
