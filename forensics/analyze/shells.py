@@ -50,6 +50,8 @@ SERVER_CHILD = Rule(
     "CGI scripts, archive commands of databases, health checks of process managers.",
     "Read the service's log around the start time of the shell; look for web shells.",
 )
+_SCHEDULERS = frozenset({"cron", "crond", "atd", "anacron", "fcron", "supercronic"})
+"""They start shells for a living; where the first process of a container is a server, they stand below it."""
 _SERVERS = frozenset(
     [
         "nginx",
@@ -176,14 +178,21 @@ def _judge_servers(everybody: tuple[Process, ...], by_pid: dict[int, Process]) -
 
 def _find_server(process: Process, by_pid: dict[int, Process]) -> Process | None:
     """Return the service above a shell or network tool, or None where there is none or it may start shells."""
-    if not (program_in(process, NET_TOOLS) or process.is_shell()):
+    if not (program_in(process, NET_TOOLS) or process.is_shell()) or _has_ended(process):
         return None
     for ancestor in _ancestors(process, by_pid):
+        if program_in(ancestor, _SCHEDULERS):
+            return None
         name = _server_name(ancestor)
         if name:
             may = name in _APPLICATIONS and not _is_interactive(process) and not _looks_around(process)
             return None if may else ancestor
     return None
+
+
+def _has_ended(process: Process) -> bool:
+    """Whether nothing is left of it but its entry: such orphans, whoever started them, fall to the first process."""
+    return not process.exe and not process.argv
 
 
 def _looks_around(process: Process) -> bool:

@@ -164,3 +164,19 @@ def test_hostile_documents_fail_nothing(tmp_path: Path) -> None:
         analysis = build_analysis(case, yara=False)
     assert [line.artefact for line in analysis.ledger if line.outcome.value == "failed"] == []
     assert analysis.verdict is not Verdict.COMPROMISED
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [process(1, ["httpd", "-f"], "/bin/busybox"), process(9, [], "", comm="sh")],
+        [
+            process(1, ["httpd", "-f"], "/bin/busybox"),
+            process(7, ["crond", "-b"], "/bin/busybox"),
+            process(9, ["/bin/sh", "-c", "find /tmp -mtime +7"], "/bin/busybox", ppid=7),
+        ],
+    ],
+)
+def test_what_falls_to_a_server_that_is_the_first_process(tmp_path: Path, table: list[dict[str, Any]]) -> None:
+    with make_case(tmp_path / "case", None, {"processes": {"processes": table}}) as case:
+        assert "process.shell-under-server" not in rules(build_analysis(case, yara=False).findings)
