@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from forensics.playbook.plan import Playbook
 
 _DENIED = 5
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def parse_inputs(playbook: Playbook, container: str, given: tuple[str, ...]) -> 
 def _parse_value(name: str, text: str, kind: str) -> str | int | bool:
     if kind == "boolean" and text in {"true", "false"}:
         return text == "true"
-    if kind == "integer" and text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal():
+    if kind == "integer" and _WHOLE.fullmatch(text):
         return int(text)
     if kind in {"boolean", "integer"}:
         example = "true or false" if kind == "boolean" else "a whole number"

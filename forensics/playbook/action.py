@@ -25,6 +25,7 @@ class Parameter:
     default: Default = None
     choices: tuple[str, ...] = ()
     required: bool = False
+    minimum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

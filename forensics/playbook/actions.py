@@ -156,7 +156,7 @@ _REMEDIATE = (
     _remediation(
         "stop",
         "Stop the container; one that is frozen is killed, so that nothing of it runs again.",
-        Parameter("timeout_s", "integer", "how long it may take to stop by itself", default=10),
+        Parameter("timeout_s", "integer", "how long it may take to stop by itself", default=10, minimum=1),
         loses=_RUNNING,
     ),
     _remediation("kill", "Kill every process of the container at once.", loses=_RUNNING),
@@ -176,7 +176,7 @@ _REMEDIATE = (
         Parameter(
             "command", "string", "absolute path of the program, and its arguments; no shell reads it", required=True
         ),
-        Parameter("timeout_s", "integer", "how long it may take", default=60),
+        Parameter("timeout_s", "integer", "how long it may take", default=60, minimum=1),
     ),
 )
 _OWN = (
@@ -187,7 +187,13 @@ _OWN = (
         "Run a program of yours outside the container: no shell, a time-out, its output kept and on record.",
         (
             Parameter("argv", "list", "absolute path of the program, and its arguments", required=True),
-            Parameter("timeout_s", "number", "how long it may take; everything it started is ended then", default=60),
+            Parameter(
+                "timeout_s",
+                "number",
+                "how long it may take; everything it started is ended then",
+                default=60,
+                minimum=0.1,
+            ),
             Parameter("environment", "list", "NAME=VALUE beside those that are always given", default=()),
         ),
         ("command-output",),

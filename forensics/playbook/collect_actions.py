@@ -11,8 +11,10 @@ from forensics.playbook.action import Action, Parameter
 _STEPS = "forensics.playbook.steps"
 _DISK, _CONFIGURATION = 70, 100
 _EVIDENCE = frozenset({"evidence"})
-_BUDGET = Parameter("budget_bytes", "integer", "most content to take; the rest is listed (4 GiB unless said)")
-_SECONDS = Parameter("budget_seconds", "number", "begin no further collector after so many seconds")
+_BUDGET = Parameter(
+    "budget_bytes", "integer", "most content to take; the rest is listed (4 GiB unless said)", minimum=0
+)
+_SECONDS = Parameter("budget_seconds", "number", "begin no further collector after so many seconds", minimum=0)
 
 
 def _collector(name: str, volatility: int, help_text: str, *produces: str, budget: bool = False) -> Action:

@@ -113,6 +113,8 @@ def _check_argument(
     elif not _is_of_type(value, TYPES[parameter.type]):
         hint = "write true or false" if parameter.type == "boolean" else parameter.help
         yield document.problem(path, f"'{parameter.name}' must be {_NAMES[parameter.type]}", hint)
+    elif isinstance(value, int | float) and parameter.minimum is not None and value < parameter.minimum:
+        yield document.problem(path, f"'{parameter.name}' must be {parameter.minimum:g} or more", parameter.help)
     elif parameter.choices and value not in parameter.choices:
         hint = suggest(str(value), [*parameter.choices])
         yield document.problem(path, f"'{parameter.name}' cannot be '{show(str(value), 60)}'", hint)

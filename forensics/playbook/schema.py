@@ -6,12 +6,13 @@ Only :mod:`forensics.playbook.validate` and the scenario reader import this modu
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)\Z")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_S = 366 * 86400.0
 _MAX_TEXT = 4000
 
 IDENTIFIER = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -37,10 +38,30 @@ def parse_duration(value: object) -> object:
 def _positive(value: float) -> float:
     if value <= 0:
         raise ValueError("a duration must be longer than nothing")
+    if value > _LONGEST_S:
+        raise ValueError("a duration is a year at most")
+    return value
+
+
+def _check_argument(value: object) -> object:
+    """Return an argument of an action; which type it must have is the action's business."""
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        raise ValueError("a list holds texts only; quote its numbers")
+    if isinstance(value, dict):
+        raise ValueError("an argument is text, a number, true, false or a list of texts")  # noqa: TRY004 - pydantic wants ValueError
     return value
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str), AfterValidator(_positive)]
+
+
+Argument = Annotated[
+    Any,
+    AfterValidator(_check_argument),
+    WithJsonSchema(
+        {"type": ["string", "number", "boolean", "array", "null"], "items": {"type": "string"}},
+    ),
+]
 
 
 class StrictModel(BaseModel):
@@ -62,7 +83,7 @@ class CallModel(StrictModel):
     """A registered action and its arguments."""
 
     uses: ActionName
-    with_: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict, alias="with")
+    with_: dict[str, Argument] = Field(default_factory=dict, alias="with")
 
 
 class RollbackModel(CallModel):

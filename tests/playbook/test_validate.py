@@ -131,3 +131,81 @@ def test_fills_in_every_default() -> None:
         "when": "", "timeout_s": 0.0, "attempts": 1, "delay_s": 0.0, "on_failure": "abort",
         "rollback": {"uses": "contain.release", "with": {}}, "evidence": [], "approval": None,
     }  # fmt: skip
+
+
+STEP = "steps:\n  - {id: a, uses: case.verify}\n"
+HOSTILE = {
+    "a key in look-alike letters": (STEP + "\u0455teps: []\n", "unknown key '\u0455teps'", "did you mean 'steps'?"),
+    "a key that turns the line around": (STEP + "\u202estep: 1\n", r"unknown key '\u202estep'", "known: "),
+    "a key with a hidden NUL": (STEP + '"a\\0b": 1\n', r"unknown key 'a\x00b'", "known: "),
+    "a key with a terminal escape": (STEP + '"\\e[31mx": 1\n', r"unknown key '\x1b[31mx'", "known: "),
+    "an id with a NUL": ('steps:\n  - {id: "a\\0", uses: case.verify}\n', r"'a\x00' does not fit", "write lower-case"),
+    "a duration without end": (
+        f"steps:\n  - {{id: a, uses: case.verify, timeout: {'9' * 400}d}}\n",
+        "a year at most",
+        "",
+    ),
+    "a pause of a thousand years": (
+        "steps:\n  - {id: a, uses: case.verify, retry: {attempts: 10, delay: 999999d}}\n",
+        "a year at most",
+        "",
+    ),
+    "a mapping as an argument": (
+        "steps:\n  - {id: a, uses: case.note, with: {text: {a: b}}}\n",
+        "'text': an argument is text",
+        "",
+    ),
+    "a number in a list of texts": (
+        "steps:\n  - {id: a, uses: command.run, effects: read, with: {argv: [/bin/x, 1]}}\n",
+        "a list holds texts only",
+        "",
+    ),
+    "a negative budget": (
+        "steps:\n  - {id: a, uses: collect.memory, with: {budget_bytes: -1}}\n",
+        "'budget_bytes' must be 0 or more",
+        "most",
+    ),
+    "a reference within a reference": (
+        "steps:\n  - {id: a, uses: case.note, with: {text: '${inputs.${inputs.a}}'}}\n",
+        "is no input of this playbook",
+        "",
+    ),
+    "three thousand steps": (
+        "steps:\n" + "".join(f"  - {{id: s{n}, uses: case.verify}}\n" for n in range(3000)),
+        "at most 200 items",
+        "",
+    ),
+    "a bomb as a condition": (
+        f"steps:\n  - {{id: a, uses: case.verify, when: '{'!' * 999}'}}\n",
+        "more than 120 operators",
+        "conditions are CEL",
+    ),
+    "an assignment for a condition": (
+        "steps:\n  - {id: a, uses: case.verify, when: 'verdict = 1'}\n",
+        "not CEL at character",
+        "compare with ==",
+    ),
+    "a list where keys belong": (
+        "steps:\n  - {id: a, uses: case.verify, with: [a]}\n",
+        "'with' must be keys and values",
+        "write",
+    ),
+    "a word where a list belongs": (
+        "steps:\n  - {id: a, uses: case.verify, needs: b}\n",
+        "'needs' must be a list",
+        "write [",
+    ),
+    "no steps at all": ("steps:\n", "'steps' must be a list", "write ["),
+    "text that holds a colon": ("severity: a: b\n" + STEP, "not YAML: mapping values", "quote text that holds ': '"),
+    "a tab": ("steps:\n\t- {id: a, uses: case.verify}\n", "not YAML: found", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "message", "hint"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_and_careless_files_get_one_plain_sentence(text: str, message: str, hint: str) -> None:
+    with pytest.raises(PlaybookError) as caught:
+        validate_playbook((HEAD + text).encode(), "f")
+    assert message in caught.value.message
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.message.startswith("f:")
+    assert (caught.value.message + caught.value.hint).isprintable()
