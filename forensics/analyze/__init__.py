@@ -78,7 +78,7 @@ def build_analysis(  # noqa: PLR0913 - as above
     from forensics.analyze.ioc import read_ioc_file  # noqa: PLC0415 - as above
     from forensics.analyze.ioc_match import IocIndex  # noqa: PLC0415 - as above
     from forensics.analyze.table import ANALYZERS, LISTS  # noqa: PLC0415 - as above
-    from forensics.analyze.timeline import build_timeline  # noqa: PLC0415 - as above
+    from forensics.analyze.timeline import build_timeline, describe_dwell  # noqa: PLC0415 - as above
     from forensics.analyze.verdict import find_damage, find_gaps, judge  # noqa: PLC0415 - as above
 
     index = IocIndex(tuple(map(read_ioc_file, iocs)))
@@ -94,6 +94,8 @@ def build_analysis(  # noqa: PLR0913 - as above
         ledger.append(line)
     findings.sort(key=lambda finding: finding.severity.rank)
     verdict, reasons = judge(findings, find_gaps(collection, ledger), find_damage(collection, ledger))
+    timeline = build_timeline(view, findings)
+    ledger += describe_dwell(view, findings, timeline)
     return Analysis(
         verdict=verdict,
         reasons=reasons,
@@ -101,7 +103,7 @@ def build_analysis(  # noqa: PLR0913 - as above
         changes=files.changes,
         recovered=files.recovered,
         layers=files.layers,
-        timeline=build_timeline(view, findings),
+        timeline=timeline,
         indicators=collect_indicators(view, findings),
         ledger=tuple(ledger),
         warnings=(*files.warnings, *name_absences(view)),

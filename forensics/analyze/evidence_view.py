@@ -12,6 +12,7 @@ from forensics.model import EvidenceItem, EvidenceRef, JsonObject, Outcome
 if TYPE_CHECKING:
     from forensics.analyze.ioc_match import IocIndex
     from forensics.evidence.case import Case
+    from forensics.evidence.custody import CustodyEntry
 
 
 class CaseView:
@@ -31,6 +32,11 @@ class CaseView:
 
             self._iocs = IocIndex(())
         return self._iocs
+
+    @cached_property
+    def custody(self) -> tuple[CustodyEntry, ...]:
+        """The custody log, oldest first."""
+        return self._case.custody()
 
     @cached_property
     def items(self) -> tuple[EvidenceItem, ...]:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from forensics.analyze.dwell import find_dwell, list_own_acts
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.files import Artifact, Origin
 from forensics.analyze.runtime import number_of, object_of, objects_of, text_of
-from forensics.model import ChangeKind, EvidenceRef, Finding, Severity, TimelineEvent
+from forensics.model import ChangeKind, EvidenceRef, Finding, LedgerLine, Outcome, Severity, TimelineEvent
 from forensics.text import from_bytes, show, show_path
 
 _MOST_FILES = 4000
@@ -51,16 +52,34 @@ def build_timeline(view: CaseView, findings: Iterable[Finding]) -> tuple[Timelin
     """Return all events in order of time."""
     newest = max((parse_time(item.ended_at) for item in view.items), default="")
     parts = [*_image(view), *_container(view), *_processes(view), *_events(view), *_logs(view)]
-    parts += _files(view, findings)
-    dated = [_doubt(event, newest) for event in parts if event.at]
+    parts += [*_files(view, findings), *_date(list_own_acts(view))]
+    born = parse_time(text_of(view.inspect.get("Created")))
+    dated = [_doubt(event, newest, born) for event in parts if event.at]
     return tuple(sorted(dict.fromkeys(dated), key=lambda event: (event.at, event.kind, event.description)))
 
 
-def _doubt(event: TimelineEvent, newest: str) -> TimelineEvent:
-    if newest and event.at > newest:
+def describe_dwell(
+    view: CaseView, findings: Iterable[Finding], timeline: Iterable[TimelineEvent]
+) -> Iterator[LedgerLine]:
+    """Yield how long the intruder was there, as far as the case can tell; nothing where no deed has a time."""
+    born = parse_time(text_of(view.inspect.get("Created"))) or parse_time(text_of(view.image_inspect.get("Created")))
+    dwell = find_dwell(view, findings, timeline, born)
+    if dwell:
+        yield LedgerLine("dwell time", Outcome.COLLECTED, dwell.shown)
+
+
+def _date(events: Iterable[TimelineEvent]) -> Iterator[TimelineEvent]:
+    for event in events:
+        yield TimelineEvent(parse_time(event.at), event.kind, event.description, event.evidence)
+
+
+def _doubt(event: TimelineEvent, newest: str, born: str) -> TimelineEvent:
+    if newest and event.at > newest and event.kind != "own act":
         return TimelineEvent(
             event.at, event.kind, event.description, event.evidence, "later than the collection itself"
         )
+    if event.kind in {"process", "log"} and born and event.at < born:
+        return TimelineEvent(event.at, event.kind, event.description, event.evidence, "before the container was made")
     if event.kind == "file" and event.at < "1991":
         return TimelineEvent(event.at, event.kind, event.description, event.evidence, "older than Linux")
     return event
