@@ -98,7 +98,7 @@ def test_the_driver_vfs_on_pure_cgroup_v2(root: bytes, collect_case: Into, tmp_p
     daemon = [
         "dockerd", "-H", f"unix://{folder}/d.sock", "--data-root", str(tmp_path / "data"),
         "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/d.pid", "--storage-driver", "vfs",
-        "--bridge", "none", "--iptables=false", "--ip6tables=false",
+        "--bridge", "none", "--iptables=false", "--ip6tables=false", "--cgroup-parent", "/ir-kinds",
     ]  # fmt: skip
     with served(["unshare", "-m", "sh", "-c", PURE, "--", *daemon], folder / "d.sock") as engine:
         container = run_in(engine, engine.import_image([root], "kinds:1"))
@@ -107,6 +107,9 @@ def test_the_driver_vfs_on_pure_cgroup_v2(root: bytes, collect_case: Into, tmp_p
         check(collect_case(engine, container, tmp_path / "case"), container)
         engine.remove_container(container, force=True)
     subprocess.run(["rm", "-rf", folder], check=True)
+    for left in ("/sys/fs/cgroup/unified/ir-kinds", "/sys/fs/cgroup/ir-kinds"):
+        with contextlib.suppress(OSError):
+            Path(left).rmdir()
 
 
 def test_podman(root: bytes, collect_case: Into, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
