@@ -1,7 +1,8 @@
 r"""Recognises what a command line or a script *does*: arguments, scripts, cron lines, histories.
 
-Quotes that only break words apart, ``${IFS}`` and continued lines are undone first, and base64 is decoded one level
-down, because that is how commands are hidden. Runs nothing; patterns are bounded, so hostile text costs linear time.
+Quotes that only break words apart, ``${IFS}`` and continued lines are undone first; base64, hexadecimal and gzip are
+decoded one level down, because that is how commands are hidden. Runs nothing; patterns are bounded, so hostile text
+costs linear time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ MOST_TEXT = 256 * 1024
 _EXCERPT = 160
 _MOST_BLOBS = 40
 _MOST_BLOB = 16 * 1024
+_MOST_UNPACKED = 64 * 1024
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,}")
 _SHORT_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 _IFS = re.compile(r"\$\{IFS[^}]{0,10}\}|\$IFS(?:\$\d)?")
 _SPLIT_WORD = re.compile(r"(?<=\w)(?:''|\"\"|\\(?=[A-Za-z]))(?=\w)|(?<=[\s;|&(])\\(?=[a-z])")
@@ -50,23 +54,48 @@ def find_behaviours(text: str, *, script: bool = True) -> tuple[Hit, ...]:
 
 
 def decode_blobs(text: str) -> Iterator[str]:
-    """Yield what printable text stands base64-encoded in *text*; bounded in number and size, one level down."""
+    """Yield what printable text stands in base64, hexadecimal, or gzip within them; bounded, one level down."""
     for count, match in enumerate(_BASE64.finditer(text)):
         if count >= _MOST_BLOBS:
             return
         blob = match.group()[:_MOST_BLOB]
-        try:
-            raw = base64.b64decode(blob + "=" * (-len(blob) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        for encoding in ("utf-8", "utf-16-le"):
-            try:
-                decoded = raw.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-            if decoded.isascii() and sum(map(str.isprintable, decoded)) >= _PRINTABLE * len(decoded):
+        for raw in _decode(blob):
+            if decoded := _read_text(_unpack(raw)):
                 yield decoded
                 break
+
+
+def _decode(blob: str) -> Iterator[bytes]:
+    """Yield the bytes that a run of letters may stand for: hexadecimal first, since it looks like base64 too."""
+    if _HEX.fullmatch(blob):
+        yield bytes.fromhex(blob[: len(blob) & ~1])
+    plain = blob.rstrip("=")
+    try:
+        yield base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return
+
+
+def _unpack(raw: bytes) -> bytes:
+    """Return what gzip or zlib holds, at most a few times what a blob may be; other bytes as they are."""
+    if not raw.startswith((b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")):
+        return raw
+    try:
+        return zlib.decompressobj(wbits=47).decompress(raw, _MOST_UNPACKED)
+    except zlib.error:
+        return raw
+
+
+def _read_text(raw: bytes) -> str:
+    for encoding in ("utf-8", "utf-16-le"):
+        try:
+            decoded = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        plain = sum(letter.isprintable() or letter in "\n\r\t" for letter in decoded)
+        if decoded.isascii() and plain >= _PRINTABLE * len(decoded):
+            return decoded
+    return ""
 
 
 def _normalise(text: str) -> str:

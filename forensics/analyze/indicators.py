@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from forensics.analyze.behaviour import decode_blobs
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.files import Artifact
+from forensics.analyze.ioc import refang
 from forensics.analyze.runtime import is_external
 from forensics.model import EvidenceRef, Finding, Indicator, Severity
 from forensics.text import from_bytes
@@ -19,12 +20,13 @@ _DEV_TCP = re.compile(r"/dev/(?:tcp|udp)/([\w.-]{3,100})/")
 _WALLET = re.compile(
     r"(?<!\w)(?:[48][0-9AB][1-9A-HJ-NP-Za-km-z]{93}|0x[0-9a-fA-F]{40}|bc1[0-9a-z]{25,62}|[13][1-9A-HJ-NP-Za-km-z]{32,33})(?!\w)"
 )
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{2,60}@(?:[\w-]{1,60}\.){1,4}[a-z]{2,12}(?![\w.])")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,60}@(?:[\w-]{1,60}\.){1,4}[a-z]{2,12}(?![\w.])")
 _ONION = re.compile(r"\b[a-z2-7]{56}\.onion\b")
 _HOST = re.compile(r"^[\w+.-]+://(?:[^/@]*@)?(\[[^\]]+\]|[^/:?#]+)")
 _MARK = re.compile(rb"://|/dev/tcp/|\.onion")
 _TAIL = re.compile(rb"[\x20-\x7e]*\Z")
 _HEAD = re.compile(rb"[\x20-\x7e]*")
+_DEFANGED = re.compile(r"\[(?:\.|dot|:|at|@)\]|\((?:\.|dot)\)|\bh[xX]{2}ps?:", re.IGNORECASE)
 _AROUND = 80
 _MOST_MARKS = 500
 _MOST_EACH = 60
@@ -39,6 +41,7 @@ _ORDINARY = re.compile(
 def find_in_text(text: str, *, decode: bool = True) -> tuple[tuple[str, str], ...]:
     """Return (type, value) pairs in the order of appearance, each once; base64 is decoded one level down."""
     found: dict[tuple[str, str], None] = {}
+    text = refang(text) if _DEFANGED.search(text) else text
     for piece in [text, *(decode_blobs(text) if decode else ())]:
         for pair in _find(piece):
             found.setdefault(pair)

@@ -139,7 +139,7 @@ def refang(value: str) -> str:
     value = re.sub(r"\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}", ".", value, flags=re.IGNORECASE)
     value = re.sub(r"\[(?:@|at)\]|\((?:@|at)\)", "@", value, flags=re.IGNORECASE)
     value = value.replace("[:]", ":").replace("[/]", "/").replace("[://]", "://").replace("\\.", ".")
-    return re.sub(r"^h[xX]{2}p", "http", value)
+    return re.sub(r"\bh[xX]{2}p(?=s?:)", "http", value)
 
 
 def classify(raw: str) -> tuple[str, str] | None:  # noqa: PLR0911 - one line a kind
