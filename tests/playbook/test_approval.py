@@ -374,3 +374,36 @@ def test_approved_beforehand_by_the_command(
     asked = ["--approvers", str(approvers), "--approval", str(statement)]
     done = ir("run", str(playbook), container.name, "--case", str(own_folders / "case"), *asked)
     assert (done.returncode, state_of(docker_host, container)) == (0, "exited"), done.stderr
+
+
+@pytest.mark.usefixtures("own_actions")
+@pytest.mark.parametrize("approved_again", [True, False])
+def test_an_interrupted_step_that_destroys_asks_again_even_with_the_approval_on_record(
+    context: RunContext, approved_again: bool
+) -> None:
+    from forensics.playbook.context import Answer, Request
+    from forensics.playbook.journal import read_runs
+
+    context.case.add("image", [b"x"], source="test", method="test")
+    playbook = parse(KILL.format(expires="10s", said="x"))
+    context.approve = lambda _: Answer("ir-lead")
+    run_playbook(playbook, context)
+    log = context.case.root / "custody.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    begun = [n for n, line in enumerate(lines) if b'"action":"step"' in line and b'"result":"begin"' in line][-1]
+    log.write_bytes(b"".join(lines[: begun + 1]))
+    record = read_runs(context.case)[-1]
+    assert (set(record.begun), set(record.results)) == ({"keep", "kill"}, {"keep"})
+    CALLS.clear()
+    context.results.clear()
+    asked: list[str] = []
+
+    def answer(request: Request) -> Answer | None:
+        asked.append(request.step.id)
+        return Answer("ir-lead") if approved_again else None
+
+    context.approve = answer
+    outcomes = {result.step: result.outcome.value for result in run_playbook(playbook, context, record=record)}
+    assert asked == ["kill"]
+    assert outcomes == {"keep": "done", "kill": "done" if approved_again else "denied"}
+    assert (["x"] if approved_again else []) == CALLS
