@@ -95,7 +95,12 @@ class Journal:
         said = word.get(result.outcome, "ok")
         value = _bound(result.value)
         self._record(
-            step, call, said, phase, error=result.reason, more={"outcome": result.outcome.value, "value": value}
+            step,
+            call,
+            said,
+            phase,
+            error=result.reason,
+            more={"outcome": result.outcome.value, "value": value, "seconds": result.seconds},
         )
 
     def interrupt(self, step: Step, call: Call, error: BaseException, *, phase: str = DO) -> None:
@@ -171,7 +176,9 @@ def _read_step(run: RunRecord, entry: CustodyEntry, details: JsonObject) -> None
     elif not details.get("interrupted") and details.get("outcome") in set(StepOutcome):
         value = details.get("value")
         kept = value if isinstance(value, dict) else {}
-        run.results[name] = StepResult(name, StepOutcome(details["outcome"]), entry.error or "", value=kept)
+        took = details.get("seconds")
+        seconds = float(took) if isinstance(took, int | float) else 0.0
+        run.results[name] = StepResult(name, StepOutcome(details["outcome"]), entry.error or "", seconds, kept)
 
 
 def _bound(value: JsonObject) -> JsonObject:
