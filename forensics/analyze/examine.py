@@ -168,8 +168,12 @@ class Examiner:
         externals = make_externals(entry, kind)
         file = content.open_file()
         if file is not None:
-            return self.scanner.scan(ScanRequest(externals, path=own_path(file.fileno()), magic=magic))
-        return self.scanner.scan(ScanRequest(externals, data=content.read(_PIPED_BYTES), magic=magic))
+            return self.scanner.scan(
+                ScanRequest(externals, path=own_path(file.fileno()), magic=magic, sha256=content.sha256)
+            )
+        return self.scanner.scan(
+            ScanRequest(externals, data=content.read(_PIPED_BYTES), magic=magic, sha256=content.sha256)
+        )
 
 
 def make_externals(entry: FileEntry, kind: Kind) -> dict[str, str]:

@@ -21,6 +21,7 @@ from typing import Any
 from forensics.errors import IrError, RuleError
 from forensics.scanning.compiled import CompiledSet, accept_compiled, find_compiled, keep_compiled
 from forensics.scanning.nouns import Match, ScanRequest, ScanResult, StringMatch
+from forensics.scanning.remembered import Remembered, make_key
 from forensics.scanning.rule_files import RuleFiles, name_rule_files
 from forensics.text import show
 
@@ -44,6 +45,8 @@ class Scanner:
         """Remember the rules (or namespaces and paths of them); the worker starts with the first use."""
         self._rules = rules if isinstance(rules, RuleFiles) else name_rule_files(rules)
         self._worker: subprocess.Popen[bytes] | None = None
+        self._remembered: Remembered | None = None
+        self._magic = ""
         self.rule_count = 0
         self.deaths = 0
         self.refused: tuple[str, ...] = ()
@@ -65,6 +68,9 @@ class Scanner:
             kept = None
         if kept:
             self.refused = kept.refused
+        if self._remembered is None:
+            compiled = "".join(f"\n{file.namespace} {file.sha256}" for file in self._rules.compiled)
+            self._remembered = Remembered(self._rules.digest + compiled, f"yara {version}, libmagic {self._magic}")
 
     def _start(self, sets: list[CompiledSet], *, compile_sources: bool) -> bool:
         """Start the worker with *sets*; return whether it could load all of them."""
@@ -92,6 +98,7 @@ class Scanner:
             return False
         content = self._read(int(answer["size"]))
         self.rule_count = int(answer["rules"])
+        self._magic = str(answer["magic"])
         if sources:
             self._take_over(answer, content)
         return True
@@ -111,6 +118,22 @@ class Scanner:
     def scan(self, request: ScanRequest) -> ScanResult:
         """Return what the rules and libmagic say; never raises for what the content does to the worker."""
         self.start()
+        key = make_key(request) if request.sha256 else b""
+        answer = self._remembered.find(key) if key and self._remembered else None
+        if answer is None:
+            answer = self._ask_worker(request)
+            if answer is None:
+                return ScanResult(failure="the scanning process died or hung on this content")
+            if key and self._remembered:
+                self._remembered.keep(key, answer)
+        return ScanResult(
+            matches=tuple(_parse_match(part) for part in answer.get("matches", ())),
+            mime=str(answer.get("mime", "")),
+            failure=str(answer.get("error", "")),
+        )
+
+    def _ask_worker(self, request: ScanRequest) -> dict[str, Any] | None:
+        """Return what the worker says; None, and no worker, where the content was too much for it."""
         header: dict[str, Any] = {
             "externals": dict(request.externals),
             "size": len(request.data),
@@ -125,12 +148,7 @@ class Scanner:
         if answer is None:
             self.stop()
             self.deaths += 1
-            return ScanResult(failure="the scanning process died or hung on this content")
-        return ScanResult(
-            matches=tuple(_parse_match(part) for part in answer.get("matches", ())),
-            mime=str(answer.get("mime", "")),
-            failure=str(answer.get("error", "")),
-        )
+        return answer
 
     def scan_file(
         self, path: str | Path, externals: Mapping[str, str] | None = None, *, magic: bool = False
@@ -183,6 +201,13 @@ class Scanner:
         content = stream.read(size) if stream and size else b""
         return content if len(content) == size else b""
 
+    def close(self) -> None:
+        """End the worker, and keep what it said."""
+        self.stop()
+        if self._remembered:
+            self._remembered.close()
+            self._remembered = None
+
     def stop(self) -> None:
         """End the worker."""
         if self._worker is None:
@@ -210,7 +235,7 @@ def open_scanner(rules: RuleFiles) -> Iterator[Scanner]:
         scanner.start()
         yield scanner
     finally:
-        scanner.stop()
+        scanner.close()
 
 
 def own_path(descriptor: int) -> str:

@@ -92,7 +92,7 @@ def _records() -> Iterator[Path]:
 
 
 def _read_record(record: Path, path: Path | None = None) -> CompiledSet | None:
-    if not _is_ours(record) or not _is_ours(record.parent):
+    if not is_ours(record) or not is_ours(record.parent):
         return None
     try:
         document = json.loads(record.read_bytes()[:_RECORD_BYTES])
@@ -104,10 +104,10 @@ def _read_record(record: Path, path: Path | None = None) -> CompiledSet | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return made if path or _is_ours(made.path) else None
+    return made if path or is_ours(made.path) else None
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether it is no link, and nobody but this user may have written it."""
     try:
         status = path.lstat()

@@ -55,7 +55,10 @@ TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """One content: its bytes, or a path that the worker can read; of a path ``length`` bytes from ``offset`` on."""
+    """One content: its bytes, or a path that the worker can read; of a path ``length`` bytes from ``offset`` on.
+
+    With the ``sha256`` of the whole content the answer is remembered, and may be one that was given before.
+    """
 
     externals: Mapping[str, str] = field(default_factory=dict)
     data: bytes = b""
@@ -65,3 +68,4 @@ class ScanRequest:
     seconds: int = TIMEOUT_SECONDS
     offset: int = 0
     length: int = 0
+    sha256: str = ""

@@ -72,7 +72,7 @@ def _prepare(request: dict[str, Any]) -> list[Any]:
     count = sum(1 for rules in sets for _ in rules)
     own = sum(1 for _ in usable.rules) if usable.rules is not None else 0
     answer = {"rules": count, "own": own, "refused": refused, "problems": problems, "size": len(content)}
-    _answer({"ready": True, "yara": _yara_version(), **answer}, content)
+    _answer({"ready": True, "yara": _yara_version(), "magic": _magic_version(), **answer}, content)
     return sets
 
 
@@ -86,6 +86,16 @@ def _yara_version() -> str:
     import yara  # noqa: PLC0415 - loaded already
 
     return str(yara.__version__)
+
+
+def _magic_version() -> str:
+    """Return the version of libmagic, whose database is part of it."""
+    import magic  # noqa: PLC0415 - in this process only
+
+    try:
+        return str(magic.version())  # type: ignore[no-untyped-call] # python-magic has no types
+    except (AttributeError, NotImplementedError):  # older than 5.13
+        return "unknown"
 
 
 def _load(path: str, sha256: str) -> Any:  # noqa: ANN401 - yara has no types
