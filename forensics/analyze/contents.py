@@ -11,7 +11,7 @@ from forensics.analyze.content import ContentFacts, Kind
 from forensics.archive.index import open_temporary
 
 _KINDS = tuple(Kind)
-_BATCH = 10_000
+_BATCH = 30_000
 _SCHEMA = "CREATE TABLE contents (sha256 BLOB PRIMARY KEY, kind INT, read INT, scanned INT, facts BLOB) WITHOUT ROWID"
 
 
