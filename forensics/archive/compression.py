@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
 from typing import Protocol
 
 from forensics.archive.content import CHUNK_BYTES, ReadableStream
 from forensics.archive.limits import MIB, Anomaly, Limits, Report
+from forensics.archive.zstdframes import FrameTracker
 
 _STEP = 256 * 1024
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _XZ_MEMORY = 128 * MIB
-_MAGIC_BYTES = 6
+_FIRST_STEP = 512
+_MAX_NESTED = 4
+_MAGIC_BYTES = 10
+_NO_ZERO = re.compile(rb"[^\0]")
+_BZIP2_BLOCK, _BZIP2_END = b"1AY&SY", b"\x17rE8P\x90"
 
 
 class _Decoder(Protocol):
@@ -59,20 +65,26 @@ def detect_compression(head: bytes) -> str:
         return "gzip"
     if head.startswith(_ZSTD) or (head[1:4] == _ZSTD_SKIPPABLE and head[0] & 0xF0 == 0x50):  # noqa: PLR2004 - RFC 8878
         return "zstd"
-    if head.startswith(_BZIP2):
+    if head.startswith(_BZIP2) and head[4:10] in {_BZIP2_BLOCK, _BZIP2_END}:
         return "bzip2"
     return "xz" if head.startswith(_XZ) else ""
 
 
 def decompress(stream: ReadableStream, limits: Limits, report: Report) -> ReadableStream:
-    """Return the uncompressed bytes of *stream*, which is read no further than it is needed."""
+    """Return the uncompressed bytes of *stream*, which is read no further than it is needed.
+
+    What is compressed again within is uncompressed too, and reported: no engine unpacks it.
+    """
     source = _Peekable(stream)
-    kind = detect_compression(source.peek(_MAGIC_BYTES))
-    if not kind:
-        return source
-    if kind == "zstd":
-        return _Guard(_ZstdStream(source, limits, report), source, limits, report)
-    return _Guard(_MemberStream(source, kind, report), source, limits, report)
+    for depth in range(_MAX_NESTED):
+        kind = detect_compression(source.peek(_MAGIC_BYTES))
+        if not kind:
+            break
+        if depth:
+            report(Anomaly("nested-compression", f"a compressed stream holds another one ({kind})", source.consumed))
+        inner = _ZstdStream(source, limits, report) if kind == "zstd" else _MemberStream(source, kind, report)
+        source = _Peekable(_Guard(inner, source, limits, report))
+    return source
 
 
 def _make_decoder(kind: str) -> _Decoder:
@@ -110,16 +122,29 @@ class _MemberStream:
         self._report = report
         self._decoder: _Decoder | None = _make_decoder(kind)
         self._starved = True
+        self._input = b""
+        self._position = 0
+        self._step = _FIRST_STEP
+
+    def _take(self) -> bytes:
+        """Return the next piece of input: small ones at first, for a stream may be a million empty members."""
+        if self._position == len(self._input):
+            self._input, self._position = self._source.read(_STEP), 0
+        piece = self._input[self._position : self._position + self._step]
+        self._position += len(piece)
+        self._step = min(2 * self._step, _STEP)
+        return piece
 
     def read(self, size: int, /) -> bytes:
         while self._decoder is not None:
             try:
-                data = self._source.read(_STEP) if self._starved else b""
+                data = self._take() if self._starved else b""
                 output = self._decoder.decompress(data, size)
             except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
                 return self._stop("corrupt-compression", f"the {self._kind} stream is corrupt ({error})")
             if self._decoder.eof:
-                self._next_member(self._decoder.unused_data)
+                self._position -= len(self._decoder.unused_data)
+                self._next_member()
             elif not output:
                 if self._starved and not data:
                     return self._stop("truncated-compression", f"the {self._kind} stream ends early")
@@ -130,45 +155,25 @@ class _MemberStream:
                 return output
         return b""
 
-    def _next_member(self, rest: bytes) -> None:
-        self._starved = True
-        rest = rest.lstrip(b"\0")
-        while not rest:
-            more = self._source.read(_STEP)
-            if not more:
+    def _next_member(self) -> None:
+        self._starved, self._step = True, _FIRST_STEP
+        while (start := _NO_ZERO.search(self._input, self._position)) is None:
+            self._input, self._position = self._source.read(_STEP), 0
+            if not self._input:
                 self._decoder = None
                 return
-            rest = more.lstrip(b"\0")
-        rest += self._source.read(_MAGIC_BYTES) if len(rest) < _MAGIC_BYTES else b""
-        if detect_compression(rest) != self._kind:
+        self._position = start.start()
+        if len(self._input) - self._position < _MAGIC_BYTES:
+            self._input, self._position = self._input[self._position :] + self._source.read(_STEP), 0
+        if detect_compression(self._input[self._position : self._position + _MAGIC_BYTES]) != self._kind:
             self._stop("data-after-compression", f"data follows the {self._kind} stream")
             return
-        self._decoder = _Prefixed(_make_decoder(self._kind), rest)
+        self._decoder = _make_decoder(self._kind)
 
     def _stop(self, code: str, message: str) -> bytes:
         self._report(Anomaly(code, message, self._source.consumed))
         self._decoder = None
         return b""
-
-
-class _Prefixed:
-    """A decoder that first takes bytes left over from the member before."""
-
-    def __init__(self, decoder: _Decoder, rest: bytes) -> None:
-        self._decoder = decoder
-        self._rest = rest
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        data, self._rest = self._rest + data, b""
-        return self._decoder.decompress(data, max_length)
 
 
 class _ZstdStream:
@@ -179,7 +184,9 @@ class _ZstdStream:
 
         self._error = zstandard.ZstdError
         decompressor = zstandard.ZstdDecompressor(max_window_size=limits.max_zstd_window_bytes)
-        self._reader = decompressor.stream_reader(source, read_size=_STEP, read_across_frames=True)  # type: ignore[arg-type]  # asks for IO[bytes], calls only read
+        self._frames = FrameTracker()
+        tracked = _Tracked(source, self._frames)
+        self._reader = decompressor.stream_reader(tracked, read_size=_STEP, read_across_frames=True)  # type: ignore[arg-type]  # asks for IO[bytes], calls only read
         self._source = source
         self._report = report
         self._ended = False
@@ -195,7 +202,22 @@ class _ZstdStream:
             self._ended = True
             return b""
         self._ended = not output
+        if self._ended and self._frames.is_open:
+            self._report(Anomaly("truncated-compression", "the zstd stream ends early", self._source.consumed))
         return output
+
+
+class _Tracked:
+    """A source whose zstd frames are followed while they are read."""
+
+    def __init__(self, source: _Peekable, frames: FrameTracker) -> None:
+        self._source = source
+        self._frames = frames
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._frames.feed(data)
+        return data
 
 
 class _Guard:

@@ -19,12 +19,14 @@ from forensics.archive.documents import (
 )
 from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report
 from forensics.archive.nouns import Image, Layer
-from forensics.archive.oci import read_document, verify_bytes
+from forensics.archive.oci import Budget, read_document, verify_bytes
 from forensics.archive.store import Store, clean_name
 from forensics.model import JsonObject
 from forensics.text import show, to_bytes
 
 _HEX = re.compile(r"(?:\A|[/:])([0-9a-f]{64})(?:\.json)?\Z")
+Configs = dict[str, tuple[JsonObject, str, tuple[Anomaly, ...]]]
+"""What each configuration said: many images may name the same one."""
 _BLOB = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64,128})\Z")
 
 
@@ -40,16 +42,29 @@ def read_docker_archive(store: Store, limits: Limits, report: Report) -> tuple[I
         report(Anomaly("bad-manifest", "manifest.json is not a list of images"))
         return ()
     items = cap(document if isinstance(document, list) else [], limits.max_images, "images", report)
-    return tuple(_read_image(store, item, limits, report) for item in items if isinstance(item, dict))
+    budget = Budget(limits, report)
+    configs: Configs = {}
+    return tuple(
+        _read_image(store, item, limits, report, (budget, configs)) for item in items if isinstance(item, dict)
+    )
 
 
-def _read_image(store: Store, item: JsonObject, limits: Limits, outer: Report) -> Image:
+def _read_image(store: Store, item: JsonObject, limits: Limits, outer: Report, shared: tuple[Budget, Configs]) -> Image:
     log = AnomalyLog(limits)
-    config, digest = _read_config(store, get_text(item, "Config"), limits, log.report)
+    budget, configs = shared
+    name = get_text(item, "Config")
+    if name not in configs:
+        read = AnomalyLog(limits)
+        configs[name] = (*_read_config(store, name, limits, read.report, budget), tuple(read))
+    config, digest, anomalies = configs[name]
+    for anomaly in anomalies:
+        log.report(anomaly)
     diff_ids = get_texts(get_object(config, "rootfs"), "diff_ids")
     names = [
         name
-        for name in cap(get_texts(item, "Layers"), limits.max_layers, "layers", log.report)
+        for name in budget.take_layers(
+            cap(get_texts(item, "Layers"), limits.max_layers, "layers", log.report), "layers"
+        )
         if isinstance(name, str)
     ]
     if len(names) != len(diff_ids):
@@ -72,13 +87,14 @@ def _read_image(store: Store, item: JsonObject, limits: Limits, outer: Report) -
     return Image(tags, config, layers, history, parse_platform(config), digest, "", tuple(log))
 
 
-def _read_config(store: Store, name: str, limits: Limits, report: Report) -> tuple[JsonObject, str]:
+def _read_config(store: Store, name: str, limits: Limits, report: Report, budget: Budget) -> tuple[JsonObject, str]:
     _check_name(name, "the configuration", report)
     document, raw = read_document(store, name, limits, report)
     match = _HEX.search(name)
     digest = f"sha256:{match[1]}" if match else ""
     if raw and digest:
         verify_bytes(raw, digest, "the image configuration", report)
+    document = budget.take_document(document, raw, "a configuration")
     return (document if isinstance(document, dict) else {}), digest
 
 

@@ -11,6 +11,7 @@ from forensics.archive.nouns import HistoryLine
 from forensics.model import JsonObject
 from forensics.text import show
 
+_MAX_SIZE = (1 << 63) - 1
 DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 
 
@@ -57,9 +58,21 @@ def get_texts(document: object, key: str) -> list[str]:
 
 
 def get_size(document: object, key: str = "size") -> int:
-    """Return a size member, -1 where there is none."""
+    """Return a size member, -1 where there is none, -2 for what is no size."""
     value = document.get(key) if isinstance(document, dict) else None
-    return value if isinstance(value, int) and value >= 0 else -1
+    if value is None:
+        return -1
+    return value if type(value) is int and 0 <= value <= _MAX_SIZE else -2
+
+
+def describe_size(size_bytes: int) -> str:
+    """Return what :func:`get_size` found, for a sentence."""
+    return f"{size_bytes} bytes" if size_bytes >= 0 else "a size that is no size"
+
+
+def count_values(raw: bytes) -> int:
+    """Return about how many values a JSON document has, before it is decoded."""
+    return sum(raw.count(mark) for mark in (b",", b"[", b"{"))
 
 
 def parse_platform(document: object) -> str:

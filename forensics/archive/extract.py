@@ -58,6 +58,7 @@ def extract_layer(source: ImageSource, layer: Layer, root: Path) -> Extraction:
 
 class _ObjectStore:
     def __init__(self, root: Path, source: ImageSource) -> None:
+        _check_outside(root, source)
         self._root = _create_root(root)
         self._source = source
         self._limit = source.limits.max_extract_bytes
@@ -79,8 +80,12 @@ class _ObjectStore:
             descriptor = os.open(path, _NEW, 0o600)
         except FileExistsError:
             return
-        with os.fdopen(descriptor, "wb") as file:
-            write_sparse(file, content.chunks())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write_sparse(file, content.chunks())
+        except BaseException:
+            path.unlink(missing_ok=True)  # a part of a content must not bear the digest of the whole
+            raise
         self._objects += 1
         self._size_bytes += content.size_bytes
 
@@ -92,6 +97,14 @@ class _ObjectStore:
                 index.write(json.dumps(line, ensure_ascii=True) + "\n")
                 count += 1
         return Extraction(self._root, self._objects, self._size_bytes, count)
+
+
+def _check_outside(root: Path, source: ImageSource) -> None:
+    """Refuse to write into what is being read: it is evidence, and would be read again."""
+    if source.path.is_dir() and root.resolve().is_relative_to(source.path.resolve()):
+        raise UsageError(
+            f"{show(os.fsencode(root))} lies in the folder that is being read", hint="name a folder elsewhere"
+        )
 
 
 def _create_root(root: Path) -> Path:

@@ -6,19 +6,23 @@ The manifest is OCI's or Docker's (schema 2); the blobs lie beside it under bare
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from forensics.archive.documents import get_list, get_object, get_text
 from forensics.archive.limits import Limits, Report
 from forensics.archive.nouns import Image
 from forensics.archive.oci import find_blob, read_document, read_manifest
-from forensics.archive.store import Store
+from forensics.archive.store import Part, PartStore, Store
+
+_MAX_VERSION = 100
 
 
 class FlatLayout:
     """Shows such a store as an OCI layout."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PartStore) -> None:
         """Take the store as it is."""
         self._store = store
 
@@ -29,6 +33,24 @@ class FlatLayout:
     def size(self, name: str) -> int:
         """Return the stored size of the part *name* in bytes, -1 where there is none."""
         return self._store.size(_flatten(name))
+
+    def looks_like_image(self) -> bool:
+        """Return True."""
+        return True
+
+    def leftovers(self) -> Iterator[Part]:
+        """Yield the parts with data that nothing has asked for, but the line that names the format."""
+        for part in self._store.leftovers():
+            if part.name != b"version" or part.size > _MAX_VERSION:
+                yield part
+
+    def parts(self, most_bytes: int = sys.maxsize) -> list[Part]:
+        """Return the parts with data, at most *most_bytes* of it."""
+        return self._store.parts(most_bytes)
+
+    def open_part(self, part: Part) -> BinaryIO:
+        """Return the bytes of a part."""
+        return self._store.open_part(part)
 
 
 def _flatten(name: str) -> str:

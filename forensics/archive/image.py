@@ -10,144 +10,30 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from forensics.archive.compression import decompress, detect_compression
-from forensics.archive.content import CHUNK_BYTES, MemberContent, write_sparse
-from forensics.archive.directory import walk_directory
+from forensics.archive.content import CHUNK_BYTES, write_sparse
 from forensics.archive.dockerarchive import is_manifest, read_docker_archive
 from forensics.archive.flatlayout import FlatLayout, is_flat_layout, read_flat_layout
+from forensics.archive.folderstore import DirectoryStore
 from forensics.archive.layerstream import LayerStream, peek
 from forensics.archive.legacyarchive import is_legacy, read_legacy_archive
 from forensics.archive.limits import Anomaly, AnomalyLog, Limits, Report, ignore, read_limits
-from forensics.archive.members import TarMember
 from forensics.archive.nouns import HistoryLine, Image, Layer
 from forensics.archive.oci import read_document, read_oci
 from forensics.archive.rebuild import rebuild_images
-from forensics.archive.store import DirectoryStore, Part, Store, TarStore, is_root, open_window
-from forensics.archive.tar import is_tar, read_tar
+from forensics.archive.source import ImageSource, describe_image, fits
+from forensics.archive.store import PartStore, Store, TarStore, is_root
+from forensics.archive.tar import is_tar
 from forensics.errors import ArchiveError, UsageError
 from forensics.text import show
 
 __all__ = ["HistoryLine", "Image", "ImageSource", "Layer", "LayerStream", "open_image"]
 
 _STDIN = Path("-")
-
-
-class ImageSource:
-    """An opened archive or directory: its images, and the members of their layers. Use as a context manager."""
-
-    def __init__(self, path: Path, limits: Limits) -> None:
-        """Remember where; :func:`open_image` opens."""
-        self.path = path
-        self.limits = limits
-        self.dialect = ""
-        self.images: tuple[Image, ...] = ()
-        self.log = AnomalyLog(limits)
-        self.progress: Callable[[int], object] | None = None
-        self._store: Store | None = None
-        self._file: BinaryIO | None = None
-
-    def leftovers(self) -> Iterator[Part]:
-        """Yield the parts that no image uses; nothing of a directory."""
-        return self._store.leftovers() if isinstance(self._store, TarStore) else iter(())
-
-    def open_part(self, part: Part) -> BinaryIO:
-        """Return the bytes of such a part."""
-        if not isinstance(self._store, TarStore):
-            raise TypeError("only a tar archive has parts")
-        return self._store.open_part(part)
-
-    @property
-    def anomalies(self) -> tuple[Anomaly, ...]:
-        """What was seen so far; reading layers adds to it."""
-        return tuple(self.log)
-
-    def open_layer(self, layer: Layer) -> LayerStream:
-        """Return the layer's uncompressed stream.
-
-        Raises:
-            ArchiveError: its bytes are not in the archive, or it is a plain directory.
-        """
-        file = self._open_blob(layer)
-        if file is None:
-            raise ArchiveError(f"the bytes of layer {layer.index} are not in {show(os.fsencode(self.path))}")
-        return LayerStream(file, layer, self.limits, self.log.for_layer(layer.index), self.progress)
-
-    def _open_blob(self, layer: Layer) -> BinaryIO | None:
-        if self._store is not None:
-            return self._store.open(layer.blob) if layer.blob else None
-        if self._file is not None:
-            return open_window(self._file, 0, os.fstat(self._file.fileno()).st_size)
-        return None
-
-    def read_members(
-        self, layer: Layer, finished: Callable[[LayerStream], None] | None = None
-    ) -> Iterator[tuple[TarMember, MemberContent]]:
-        """Yield the layer's members with content; the digests are verified at the end. A missing layer has none."""
-        report = self.log.for_layer(layer.index)
-        if self.dialect == "directory":
-            yield from walk_directory(self.path, self.limits, report)
-            return
-        if not layer.blob and self._store is not None:
-            return
-        stream = self.open_layer(layer)
-        try:
-            yield from read_tar(stream, self.limits, report)
-            stream.drain()
-            if finished is not None:
-                finished(stream)
-        finally:
-            stream.close()
-
-    def select(self, tag: str | None = None, platform: str | None = None) -> Image:
-        """Return the one image that *tag* and *platform* name.
-
-        Raises:
-            UsageError: none fits, or more than one; the hint lists them.
-        """
-        fitting = [image for image in self.images if _fits(image, tag, platform)]
-        if len(fitting) == 1:
-            return fitting[0]
-        listed = "; ".join(describe_image(image) for image in self.images[:20])
-        where = show(os.fsencode(self.path))
-        if not fitting:
-            raise UsageError(f"{where} holds no such image", hint=f"it holds: {listed}")
-        raise UsageError(f"{where} holds {len(fitting)} images", hint=f"choose with --tag or --platform: {listed}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def describe_image(image: Image) -> str:
-    """Return an image's names and platform, safe to show."""
-    names = ", ".join(show(tag, 120) for tag in image.tags) or show(image.id, 80) or "untagged"
-    return f"{names} ({show(image.platform, 60)})" if image.platform else names
-
-
-def _fits(image: Image, tag: str | None, platform: str | None) -> bool:
-    if platform is not None and image.platform != platform and not image.platform.startswith(f"{platform}/"):
-        return False
-    if tag is None:
-        return True
-    return any(known == tag or known.endswith((f"/{tag}", f":{tag}", f"/{tag}:latest")) for known in image.tags) or (
-        tag in image.tags or image.id.removeprefix("sha256:").startswith(tag.removeprefix("sha256:"))
-    )
 
 
 def open_image(
@@ -165,7 +51,7 @@ def open_image(
     try:
         _open(source)
         if tag is not None or platform is not None:
-            source.images = tuple(image for image in source.images if _fits(image, tag, platform)) or (
+            source.images = tuple(image for image in source.images if fits(image, tag, platform)) or (
                 source.select(tag, platform),
             )
     except BaseException:
@@ -192,14 +78,17 @@ def _open(source: ImageSource) -> None:
 
 
 def _open_directory(source: ImageSource) -> None:
-    store = DirectoryStore(source.path)
-    names = (os.fsencode(entry.name) for entry in source.path.iterdir())
-    if not is_root(names) and _has_documents(store, source.limits):
+    store = DirectoryStore(source.path, source.log.report)
+    root = is_root(os.fsencode(entry.name) for entry in source.path.iterdir())
+    if not root and _has_documents(store, source.limits):
         source._store = store
         _read_images(source, store)
         return
+    if not root and _rebuild(source, store):
+        return
     source.dialect = "directory"
     source.images = (_make_flat_image("", 0),)
+    _look_beside(source, store)
 
 
 def _open_file(source: ImageSource, file: BinaryIO) -> None:
@@ -225,9 +114,35 @@ def _open_file(source: ImageSource, file: BinaryIO) -> None:
     if not store.is_root:
         _report_lost_contents(store, source)
     source.images = (_make_flat_image("", size_bytes),)
+    _look_beside(source, store)
 
 
-def _rebuild(source: ImageSource, store: TarStore) -> bool:
+def _look_beside(source: ImageSource, store: PartStore) -> None:
+    """Find the images that a root file system holds at its top: what engines load is another thing than it seems.
+
+    Who exports a container wants its file system, whatever lies in it; so that stays the first reading.
+    """
+    if not _has_documents(store, source.limits):
+        return
+    beside = ImageSource(source.path, source.limits)
+    try:
+        _read_images(beside, store)
+    except ArchiveError:
+        return
+    images = tuple(image for image in beside.images if any(layer.blob for layer in image.layers))
+    if not images:
+        return
+    for anomaly in beside.log:
+        source.log.report(anomaly)
+    names = "; ".join(describe_image(image) for image in images[:5])
+    message = f"a root file system and a saved image in one: read as the former; --tag chooses an image ({names})"
+    source.log.report(Anomaly("two-readings", message))
+    source._store = beside._store
+    source._beside = tuple(layer for image in images for layer in image.layers)
+    source.images += images
+
+
+def _rebuild(source: ImageSource, store: PartStore) -> bool:
     """Read the images whose table of contents is missing or unreadable, if their parts tell what they are."""
     if not store.looks_like_image() and _find_unreadable(store, source.limits) is None:
         return False
@@ -252,7 +167,7 @@ def _find_unreadable(store: Store, limits: Limits) -> str | None:
     return None
 
 
-def _report_lost_contents(store: TarStore, source: ImageSource) -> None:
+def _report_lost_contents(store: PartStore, source: ImageSource) -> None:
     reason = _find_unreadable(store, source.limits)
     if reason is not None:
         message = (
@@ -264,8 +179,11 @@ def _report_lost_contents(store: TarStore, source: ImageSource) -> None:
         source.log.report(Anomaly("bad-manifest", message))
 
 
-def _report_leftovers(source: ImageSource, store: Store) -> None:
-    for part in store.leftovers() if isinstance(store, TarStore) else ():
+def _report_leftovers(source: ImageSource, store: PartStore) -> None:
+    if isinstance(store, TarStore) and store.is_crowded:
+        message = "the archive has more members than an image has parts; some of them may have been left out"
+        source.log.report(Anomaly("too-many", message))
+    for part in store.leftovers():
         message = f"no image of the archive uses {show(part.name, 200)}"
         source.log.report(Anomaly("unreferenced-part", message, path=part.name))
 
@@ -298,12 +216,13 @@ def _has_documents(store: Store, limits: Limits) -> bool:
     return is_legacy(store, limits, ignore)
 
 
-def _read_images(source: ImageSource, store: Store) -> None:
+def _read_images(source: ImageSource, store: PartStore) -> None:
     report = source.log.report
     docker = store.size("manifest.json") >= 0
     if docker and is_flat_layout(store, read_document(store, "manifest.json", source.limits, ignore)[0]):
         source.dialect, source._store = "flat-layout", FlatLayout(store)
         source.images = read_flat_layout(source._store, source.limits, report)
+        _report_leftovers(source, source._store)
         return
     oci = store.size("index.json") >= 0 and store.size("oci-layout") >= 0
     source.dialect = "docker+oci" if docker and oci else "docker-archive" if docker else "oci-layout"
@@ -314,7 +233,8 @@ def _read_images(source: ImageSource, store: Store) -> None:
     by_oci = read_oci(store, source.limits, report) if oci else ()
     if docker or oci:
         source.images = _join(by_oci, by_docker, report) if docker and oci else by_docker or by_oci
-    if not source.images and isinstance(store, TarStore):
+    source._store = store
+    if not source.images:
         source.images = rebuild_images(store, source.limits, report)
     if not source.images:
         seen = "; ".join(anomaly.message for anomaly in source.anomalies[:3])

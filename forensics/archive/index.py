@@ -14,10 +14,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from forensics.archive.limits import DEFAULT_LIMITS, MIB
 from forensics.errors import StorageError
 from forensics.model import EntryType, FileEntry
 
 _BATCH = 5_000
+_LONG = 512
+_MAX_BATCH_BYTES = 4 * MIB
 _CACHE = "PRAGMA cache_size = -24000"
 _TYPES = tuple(EntryType)
 _TYPE_BYTES = {kind: bytes([number]) for number, kind in enumerate(_TYPES)}
@@ -126,9 +129,10 @@ def open_temporary() -> sqlite3.Connection:
 class Workspace:
     """What the tables of one analysis share: how many rows may still stay in memory, and the temporary database."""
 
-    def __init__(self, memory_rows: int) -> None:
-        """Allow *memory_rows* rows in memory, all tables together."""
+    def __init__(self, memory_rows: int, memory_bytes: int = DEFAULT_LIMITS.memory_bytes) -> None:
+        """Allow *memory_rows* rows in memory, all tables together, and *memory_bytes* of what is long in them."""
         self.memory_rows = memory_rows
+        self.memory_bytes = memory_bytes
         self._connection: sqlite3.Connection | None = None
         self._tables = 0
 
@@ -155,6 +159,7 @@ class Table:
         self._rows: list[Row] = []
         self._stored = 0
         self._accounted = 0
+        self._charged = 0
         self._full = min(_BATCH, workspace.memory_rows + 1)
         self._database: sqlite3.Connection | None = None
         self._name = ""
@@ -167,8 +172,21 @@ class Table:
         rows = self._rows
         rows.append(row)
         self._last[row[0]] = row
+        if len(row[4]) > _LONG or len(row[0]) > _LONG:
+            self._charge(len(row[0]) + len(row[4]))
         if len(rows) >= self._full:
             self._make_room()
+
+    def _charge(self, size_bytes: int) -> None:
+        """Count a row that takes more memory than others; a few of them fill it."""
+        if self._database is None:
+            self._workspace.memory_bytes -= size_bytes
+            self._charged += size_bytes
+            if self._workspace.memory_bytes < 0:
+                self._move_to_database()
+        else:
+            self._charged += size_bytes
+            self._full = len(self._rows) if self._charged > _MAX_BATCH_BYTES else self._full
 
     def _make_room(self) -> None:
         """Move to the database when memory is used up; there, write what has come together."""
@@ -178,10 +196,14 @@ class Table:
             if self._workspace.memory_rows >= 0:
                 self._full = self._accounted + min(_BATCH, self._workspace.memory_rows + 1)
                 return
-            self._workspace.memory_rows += self._accounted
-            self._database, self._name = self._workspace.create_table()
-            self._full = _BATCH
+            self._move_to_database()
         self._flush()
+
+    def _move_to_database(self) -> None:
+        self._workspace.memory_rows += self._accounted
+        self._workspace.memory_bytes += self._charged
+        self._database, self._name = self._workspace.create_table()
+        self._full = self._accounted = 0
 
     def _flush(self) -> None:
         if self._database is not None and self._rows:
@@ -196,6 +218,7 @@ class Table:
             self._stored += len(self._rows)
             self._rows.clear()
             self._last.clear()
+            self._full, self._charged = _BATCH, 0
 
     def freeze(self) -> None:
         """Sort; call when everything is appended, so that look-ups need no second table."""
@@ -209,23 +232,24 @@ class Table:
         """Return the latest row of *key*."""
         if key in self._last:
             return self._last[key]
-        rows = self.get_all(key)
-        return rows[-1] if rows else None
+        if self._database is not None:
+            query = f"SELECT * FROM {self._name} WHERE key = ? ORDER BY sequence DESC LIMIT 1"  # noqa: S608 - our own name
+            row = self._database.execute(query, (key,)).fetchone()
+            return Row._make(row) if row else None
+        last = None
+        for row in () if self._last else self.get_all(key):
+            last = row
+        return last
 
-    def get_all(self, key: bytes) -> list[Row]:
-        """Return the rows of *key*, oldest first."""
+    def get_all(self, key: bytes) -> Iterator[Row]:
+        """Yield the rows of *key*, oldest first; only of a frozen table, and one at a time: there may be a million."""
         if self._database is not None:
             query = f"SELECT * FROM {self._name} WHERE key = ? ORDER BY sequence"  # noqa: S608 - our own name
-            stored = [Row._make(row) for row in self._database.execute(query, (key,))]
-            return stored + [row for row in self._rows if row.key == key] if self._rows else stored
-        if self._last:
-            return [self._last[key]] if key in self._last else []
-        found = []
+            yield from map(Row._make, self._database.execute(query, (key,)))
         position = bisect_left(self._rows, (key,))
         while position < len(self._rows) and self._rows[position].key == key:
-            found.append(self._rows[position])
+            yield self._rows[position]
             position += 1
-        return found
 
     def __iter__(self) -> Iterator[Row]:
         self._flush()

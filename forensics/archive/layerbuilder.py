@@ -61,6 +61,7 @@ class LayerBuilder:
         self._report = report
         self._visit = visit
         self._sequence = 0
+        self._remembered = 0
         self._plinks: dict[bytes, bytes] = {}
         self._marked_folders: set[bytes] = set()
         self._marks: list[tuple[bytes, bytes]] = []
@@ -143,7 +144,7 @@ class LayerBuilder:
         if member.type is EntryType.DIRECTORY:
             return
         entry = self._hide(member, content, path, "AUFS metadata")
-        if path.startswith(PLINK_FOLDER) and len(self._plinks) < _MAX_LINKS:
+        if path.startswith(PLINK_FOLDER) and len(self._plinks) < _MAX_LINKS and self._may_remember(entry):
             self._plinks[path] = pack(entry)
 
     def _place(self, member: TarMember, content: MemberContent, path: bytes) -> None:
@@ -214,8 +215,12 @@ class LayerBuilder:
 
     def _remember_link(self, path: bytes, target: bytes) -> None:
         """A link to a file that only a lower layer can have; the merge looks it up."""
-        if len(self._tree.links) < _MAX_LINKS:
+        self._remembered += len(path) + len(target)
+        if len(self._tree.links) < _MAX_LINKS and self._remembered < self._limits.memory_bytes:
             self._tree.links.append((make_key(path), target))
+        else:
+            message = "more hard links to lower layers than are followed; the others are left out"
+            self._report(Anomaly("too-many-links", message))
 
     def _make_entry(self, member: TarMember, content: MemberContent, path: bytes) -> FileEntry:
         sha256: str | None = None
@@ -258,9 +263,17 @@ class LayerBuilder:
 
     def _hide(self, member: TarMember, content: MemberContent, path: bytes, reason: str) -> FileEntry:
         entry = self._make_entry(member, content, path)
-        if len(self._tree.hidden) < _MAX_HIDDEN:
+        if len(self._tree.hidden) < _MAX_HIDDEN and self._may_remember(entry):
             self._tree.hidden.append(HiddenFile(entry, reason))
+        else:
+            message = "more members that no engine shows than are listed; their contents were read all the same"
+            self._report(Anomaly("too-many-hidden", message))
         return entry
+
+    def _may_remember(self, entry: FileEntry) -> bool:
+        """Tell whether there is memory left for an entry that is kept beside the table."""
+        self._remembered += len(entry.path) + sum(len(name) + len(value) for name, value in entry.xattrs)
+        return self._remembered < self._limits.memory_bytes
 
     def _append(self, path: bytes, flags: int, packed: bytes) -> None:
         self._table.append(Row(make_key(path), self._sequence, flags, self._layer.index, packed))

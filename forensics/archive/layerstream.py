@@ -37,11 +37,14 @@ class LayerStream:
         hashed = _Hashed(file, self._stored, progress)
         self._stream: ReadableStream = file if self._plain else decompress(hashed, limits, report)
         self._verified = False
+        self.size_bytes = 0
+        """Uncompressed bytes that were read."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most *size* bytes."""
         chunk = self._stream.read(size)
         if chunk:
+            self.size_bytes += len(chunk)
             self._uncompressed.update(chunk)
             if self._plain and self._progress is not None:
                 self._progress(len(chunk))

@@ -6,8 +6,9 @@ the engine follows them inside its root, and what no engine would unpack is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from itertools import chain
 from typing import NamedTuple
 
 from forensics.archive.index import IMPLIED, LINK, OPAQUE, WHITEOUT, Row, Table, is_directory, make_key, pack, unpack
@@ -84,13 +85,14 @@ class LayerTree:
             while not key.startswith(stack[-1][0]):
                 stack.pop()
             prefix, dead_before = stack[-1]
-            row, others = next(group), list(group)
+            row, second = next(group), next(group, None)
             settled: Row | None = row
             _, sequence, flags, _, packed = row
-            if not others and packed and not flags and sequence > dead_before:
+            if second is None and packed and not flags and sequence > dead_before:
                 dead_before = dead_before if is_directory(row) else _NEVER
             else:
-                settled, dead_before = self._settle([row, *others], dead_before, shadowed)
+                both = (row,) if second is None else (row, second)
+                settled, dead_before = self._settle(key, chain(both, group), dead_before, shadowed)
             if settled is not None:
                 if key.find(0, len(prefix)) >= 0:
                     yield from self._imply(key, stack)
@@ -109,12 +111,9 @@ class LayerTree:
             position = slash + 1
 
     def _settle(
-        self, group: list[Row], dead_before: int, shadowed: Callable[[Row], None] | None
+        self, key: bytes, group: Iterable[Row], dead_before: int, shadowed: Callable[[Row], None] | None
     ) -> tuple[Row | None, int]:
         """Return what stands at one path in the end, and before which member everything below it was removed."""
-        if len(group) == 1 and group[0].packed and not group[0].flags and group[0].sequence > dead_before:
-            row = group[0]
-            return row, dead_before if is_directory(row) else _NEVER
         flags = 0
         final: Row | None = None
         for stored in group:
@@ -134,7 +133,7 @@ class LayerTree:
             if not flags:
                 return None, dead_before
             packed = _IMPLIED_FOLDER if flags & OPAQUE else b""
-            return Row(group[0].key, 0, flags | (IMPLIED if packed else 0), self.layer.index, packed), dead_before
+            return Row(key, 0, flags | (IMPLIED if packed else 0), self.layer.index, packed), dead_before
         if flags & WHITEOUT and is_directory(final):
             flags |= OPAQUE
         if not is_directory(final):
@@ -152,9 +151,9 @@ class LayerTree:
         dead_before = 0
         position = 0
         while (slash := key.find(b"\0", position)) >= 0:
-            _, dead_before = self._settle(self._table.get_all(key[:slash]), dead_before, None)
+            _, dead_before = self._settle(key[:slash], self._table.get_all(key[:slash]), dead_before, None)
             position = slash + 1
-        return self._settle(self._table.get_all(key), dead_before, None)[0]
+        return self._settle(key, self._table.get_all(key), dead_before, None)[0]
 
 
 def look_up(trees: list[LayerTree], path: bytes) -> Row | None:

@@ -44,12 +44,19 @@ class Limits:
     max_ratio: int = 500
     """Output bytes for one input byte, once ``ratio_floor_bytes`` have come out."""
     ratio_floor_bytes: int = GIB
+    """Where the ratio begins to count; an image of more than 16 layers shares 16 of them among its layers."""
     max_zstd_window_bytes: int = 128 * MIB
     """Memory that a zstd frame may ask for (the default of the zstd command)."""
     max_json_bytes: int = 16 * MIB
     """One manifest, index or configuration."""
+    max_json_values: int = 1_000_000
+    """Values of one such document, and of all configurations of one archive together: they are kept in memory."""
     max_layers: int = 10_000
     """Layers of one image."""
+    max_all_layers: int = 100_000
+    """Layers of all images of one archive."""
+    max_repeated_bytes: int = 4 * GIB
+    """Uncompressed layers that are read again because several places of the tables of contents list them."""
     max_images: int = 1_000
     """Images of one archive, all indexes together."""
     max_index_depth: int = 8
@@ -60,13 +67,31 @@ class Limits:
     """Distinct content that one extraction writes."""
     memory_entries: int = 100_000
     """Entries that one tree holds in memory; beyond, the index goes to a temporary SQLite file."""
+    memory_bytes: int = 32 * MIB
+    """Names and attributes beyond 512 bytes that one tree holds in memory; as above."""
     memory_content_bytes: int = 4 * MIB
     """Content that one visited file holds in memory; beyond, it goes to a temporary file."""
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def share(limits: Limits, layers: int) -> Limits:
+    """Return the caps of one of *layers* layers: what each may claim for little is less where there are many."""
+    if layers <= _SHARED_BY:
+        return limits
+    return replace(
+        limits,
+        ratio_floor_bytes=max(min(MIB, limits.ratio_floor_bytes), limits.ratio_floor_bytes * _SHARED_BY // layers),
+        max_hole_bytes=max(min(MIB, limits.max_hole_bytes), limits.max_hole_bytes * _SHARED_BY // layers),
+    )
+
+
 _PREFIX = "IR_LIMIT_"
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": 1024 * GIB}
+_MAX_PATH = 4096
+_MAX_MESSAGE = 2000
+_SHARED_BY = 16
 _VALUE = re.compile(r"(\d{1,15})([KMGT]?)\Z")
 
 
@@ -131,11 +156,16 @@ DAMAGE = frozenset(
         "header-too-large",
         "layer-count-mismatch",
         "missing-blob",
+        "nested-compression",
+        "repeated-layer",
         "size-mismatch",
         "sparse-claim",
         "too-deep",
         "too-many",
         "too-many-entries",
+        "too-many-hidden",
+        "too-many-links",
+        "too-many-recovered",
         "truncated-compression",
         "truncated-header",
         "truncated-member",
@@ -161,10 +191,16 @@ class AnomalyLog:
 
     def report(self, anomaly: Anomaly) -> None:
         """Keep *anomaly* once, or count it when there are too many of its code."""
+        count = self._counts[anomaly.code]
+        if count > self._limit:
+            self._counts[anomaly.code] += 1
+            return
+        if len(anomaly.path) > _MAX_PATH or len(anomaly.message) > _MAX_MESSAGE:
+            anomaly = replace(anomaly, path=anomaly.path[:_MAX_PATH], message=anomaly.message[:_MAX_MESSAGE])
         if anomaly in self._known:
             return
         self._counts[anomaly.code] += 1
-        if self._counts[anomaly.code] <= self._limit:
+        if count < self._limit:
             self._kept.append(anomaly)
             self._known.add(anomaly)
 

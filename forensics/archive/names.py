@@ -12,6 +12,7 @@ from forensics.text import show
 
 _MAX_LINKS = 40
 _MAX_KNOWN = 20_000
+_MAX_KNOWN_BYTES = 8_000_000
 Kind = tuple[EntryType, bytes | None]
 """The type of what stands at a path, and the target if that is a symbolic link."""
 
@@ -47,6 +48,7 @@ class NameResolver:
         """Take the function that tells what stands at a path of the layer."""
         self._look_up = look_up
         self._folders = {b""}
+        self._known_bytes = 0
         self.prefixes: dict[bytes, bytes] = {}
         """Folders as members name them, with the prefix of the path that they stand for; no link is in the way."""
 
@@ -63,11 +65,13 @@ class NameResolver:
     def note_prefix(self, name: bytes, path: bytes) -> None:
         """Learn that the member *name* stands at *path*, so that others in its folder need not be looked at again."""
         raw, prefix = name[: name.rfind(b"/") + 1], path[: path.rfind(b"/") + 1]
-        if prefix[:-1] in self._folders and raw in {prefix, b"./" + prefix}:
+        if prefix[:-1] in self._folders and raw in {prefix, b"./" + prefix} and raw not in self.prefixes:
             self.prefixes[raw] = prefix
+            self._known_bytes += len(raw)
 
     def _forget(self) -> None:
         self._folders = {b""}
+        self._known_bytes = 0
         self.prefixes.clear()
 
     def resolve(self, path: bytes) -> bytes | None:
@@ -104,8 +108,9 @@ class NameResolver:
         return done
 
     def _remember(self, folder: bytes) -> None:
-        if len(self._folders) > _MAX_KNOWN:
+        if len(self._folders) > _MAX_KNOWN or self._known_bytes > _MAX_KNOWN_BYTES:
             self._forget()
+        self._known_bytes += len(folder)
         self._folders.add(folder)
 
 

@@ -9,6 +9,8 @@ from forensics.archive.documents import (
     DIGEST,
     align_history,
     cap,
+    count_values,
+    describe_size,
     find_created_by,
     get_list,
     get_object,
@@ -40,7 +42,36 @@ def read_document(store: Store, name: str, limits: Limits, report: Report) -> tu
     if len(raw) > limits.max_json_bytes:
         report(Anomaly("document-too-large", f"{show(name)} is larger than {limits.max_json_bytes} bytes"))
         return None, b""
+    if count_values(raw) > limits.max_json_values:
+        report(Anomaly("document-too-large", f"{show(name, 200)} has more than {limits.max_json_values} values"))
+        return None, b""
     return parse_json(raw, name, report), raw
+
+
+class Budget:
+    """How many layers and kept values the images of one archive may still have, all together."""
+
+    def __init__(self, limits: Limits, report: Report) -> None:
+        """Start with everything; *report* hears when it is used up."""
+        self._layers = limits.max_all_layers
+        self._values = limits.max_json_values
+        self._report = report
+
+    def take_layers(self, items: list[object], what: str) -> list[object]:
+        """Return as many of *items* as there may be."""
+        kept = items[: self._layers]
+        self._layers -= len(kept)
+        if len(kept) < len(items):
+            self._report(Anomaly("too-many", f"all images together have too many {what}; the last ones are left out"))
+        return kept
+
+    def take_document(self, document: object, raw: bytes, what: str) -> object:
+        """Return *document*, None if too much is kept already."""
+        self._values -= count_values(raw)
+        if self._values >= 0:
+            return document
+        self._report(Anomaly("document-too-large", f"all documents together have too many values; {what} is not kept"))
+        return None
 
 
 def find_blob(digest: str) -> str:
@@ -82,6 +113,7 @@ class _OciReader:
         self._store = store
         self._limits = limits
         self._report = report
+        self._budget = Budget(limits, report)
         self._seen: set[str] = set()
         self._images: dict[str, Image] = {}
         self._signatures: list[ImageSignature] = []
@@ -149,7 +181,9 @@ class _OciReader:
         if raw:
             verify_bytes(raw, digest, what, self._report)
             if size_bytes not in {-1, len(raw)}:
-                self._report(Anomaly("size-mismatch", f"{what} should have {size_bytes} bytes and has {len(raw)}"))
+                message = f"{what} should have {describe_size(size_bytes)} and has {len(raw)}"
+                self._report(Anomaly("size-mismatch", message))
+            document = self._budget.take_document(document, raw, what)
         return document if isinstance(document, dict) else {}
 
     def read_manifest(self, manifest: JsonObject, context: _Context) -> Image:
@@ -168,6 +202,7 @@ class _OciReader:
         config = self._read_blob(config_digest, get_size(descriptor), "the image configuration")
         diff_ids = get_texts(get_object(config, "rootfs"), "diff_ids")
         descriptors = cap(get_list(manifest, "layers"), self._limits.max_layers, "layers", self._report)
+        descriptors = self._budget.take_layers(descriptors, "layers")
         if len(diff_ids) != len(descriptors):
             message = f"the manifest lists {len(descriptors)} layers, the configuration {len(diff_ids)} diff_ids"
             self._report(Anomaly("layer-count-mismatch", message))
@@ -190,7 +225,7 @@ class _OciReader:
             self._report(Anomaly("missing-blob", f"layer {index} ({digest}) is not in the archive", layer=index))
             blob = ""
         elif blob and get_size(descriptor) not in {-1, size_bytes}:
-            message = f"layer {index} should have {get_size(descriptor)} bytes and has {size_bytes}"
+            message = f"layer {index} should have {describe_size(get_size(descriptor))} and has {size_bytes}"
             self._report(Anomaly("size-mismatch", message, layer=index))
         created_by = find_created_by(history, index)
         return Layer(index, diff_id, digest, max(size_bytes, 0), created_by, blob, get_text(descriptor, "mediaType"))

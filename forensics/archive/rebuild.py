@@ -17,7 +17,7 @@ from forensics.archive.documents import align_history, find_created_by, get_obje
 from forensics.archive.limits import MIB, Anomaly, Limits, Report, ignore
 from forensics.archive.nouns import Image, Layer
 from forensics.archive.oci import find_blob, read_manifest
-from forensics.archive.store import TarStore
+from forensics.archive.store import PartStore
 from forensics.archive.tar import is_tar
 from forensics.model import JsonObject
 
@@ -25,7 +25,7 @@ _MAX_DOCUMENT = 4 * MIB
 _HEAD = 512
 
 
-def rebuild_images(store: TarStore, limits: Limits, report: Report) -> tuple[Image, ...]:
+def rebuild_images(store: PartStore, limits: Limits, report: Report) -> tuple[Image, ...]:
     """Return the images that manifests and configurations among the parts describe; nothing if there are none."""
     documents = dict(_read_documents(store))
     names = {f"sha256:{hashlib.sha256(raw).hexdigest()}": name for name, (raw, _) in documents.items()}
@@ -50,7 +50,7 @@ def rebuild_images(store: TarStore, limits: Limits, report: Report) -> tuple[Ima
     return found
 
 
-def _read_documents(store: TarStore) -> Iterator[tuple[bytes, tuple[bytes, JsonObject]]]:
+def _read_documents(store: PartStore) -> Iterator[tuple[bytes, tuple[bytes, JsonObject]]]:
     for part in store.parts(_MAX_DOCUMENT):
         with store.open_part(part) as file:
             first = file.read(1)
@@ -68,7 +68,7 @@ def _is_manifest(document: JsonObject) -> bool:
     return bool(blob) and isinstance(document.get("layers"), list)
 
 
-def _hash_layers(store: TarStore, limits: Limits) -> dict[str, str]:
+def _hash_layers(store: PartStore, limits: Limits) -> dict[str, str]:
     """Return the part of each diff_id, of everything that is a tar archive when it is uncompressed."""
     parts: dict[str, str] = {}
     for part in store.parts():
@@ -88,7 +88,7 @@ def _hash_layers(store: TarStore, limits: Limits) -> dict[str, str]:
 
 
 def _assemble(  # noqa: PLR0913, PLR0917 - what an image is made of
-    store: TarStore, digest: str, config: JsonObject, parts: dict[str, str], limits: Limits, report: Report
+    store: PartStore, digest: str, config: JsonObject, parts: dict[str, str], limits: Limits, report: Report
 ) -> Image:
     diff_ids = get_texts(get_object(config, "rootfs"), "diff_ids")[: limits.max_layers]
     history = align_history(config, len(diff_ids), report)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import io
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from forensics.archive.content import SeekableStream
@@ -25,7 +23,7 @@ _MAX_LINKS = 40
 _MAX_MEMBERS = 65_536
 _ROOT_NAMES = frozenset({b"bin", b"etc", b"usr", b"lib", b"proc", b"dev", b"sys", b"var", b"root", b"home", b"tmp"})
 _MIN_ROOT_NAMES = 3
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DOCUMENTS = frozenset({b"manifest.json", b"index.json", b"oci-layout", b"repositories"})
 _IMAGE_PART = re.compile(rb"\A(blobs/sha256/[0-9a-f]{64}|[0-9a-f]{64}/layer\.tar|[0-9a-f]{64}\.(json|tar))\Z")
 _EXPECTED = re.compile(rb"(repositories|oci-layout|[0-9a-f]{64}/(json|VERSION))\Z")
 
@@ -42,6 +40,35 @@ class Store(Protocol):
         ...
 
 
+class PartStore(Store, Protocol):
+    """A store that can also tell what it holds, whatever documents say."""
+
+    def looks_like_image(self) -> bool:
+        """Tell whether there are parts that only a saved image has, whatever became of its table of contents."""
+        ...
+
+    def leftovers(self) -> Iterator[Part]:
+        """Yield the parts with data that nothing has asked for, but those that engines write for others."""
+        ...
+
+    def parts(self, most_bytes: int = sys.maxsize) -> list[Part]:
+        """Return the parts with data, at most *most_bytes* of it."""
+        ...
+
+    def open_part(self, part: Part) -> BinaryIO:
+        """Return the bytes of a part."""
+        ...
+
+
+class Part(NamedTuple):
+    """One member of the archive: where its bytes lie, or what it links to."""
+
+    offset: int
+    size: int
+    link: bytes | None
+    name: bytes
+
+
 def clean_name(name: bytes) -> bytes | None:
     """Return *name* relative and without ``.`` and ``..``; None if it leads outside."""
     parts: list[bytes] = []
@@ -55,18 +82,19 @@ def clean_name(name: bytes) -> bytes | None:
     return b"/".join(parts)
 
 
+def is_image_part(name: bytes) -> bool:
+    """Tell whether only a saved image has a part of this name."""
+    return _IMAGE_PART.match(name) is not None
+
+
+def is_expected(name: bytes) -> bool:
+    """Tell whether engines write a part of this name for others to read: that nothing asks for it means nothing."""
+    return _EXPECTED.match(name) is not None
+
+
 def is_root(names: Iterable[bytes]) -> bool:
     """Tell whether *names* stand at the top of a root file system: documents planted there make it no image."""
     return len(_ROOT_NAMES.intersection(names)) >= _MIN_ROOT_NAMES
-
-
-class Part(NamedTuple):
-    """One member of the archive: where its bytes lie, or what it links to."""
-
-    offset: int
-    size: int
-    link: bytes | None
-    name: bytes
 
 
 class Window(io.RawIOBase):
@@ -110,13 +138,18 @@ class TarStore:
     """The members of a seekable, uncompressed tar file."""
 
     def __init__(self, file: BinaryIO, limits: Limits, report: Report) -> None:
-        """Read the table of members; ``is_root`` then tells whether this is a root file system instead."""
+        """Read the table of members; ``is_root`` then tells whether there is a root file system in it.
+
+        Of more members than an image has parts, those are kept whose names only an image has.
+        """
         self._file = file
         self._parts: dict[bytes, Part] = {}
         self._roots: set[bytes] = set()
         self._used: set[bytes] = set()
         self._shadowed: list[Part] = []
         self.is_root = False
+        self.is_crowded = False
+        """Whether there were more members than are kept."""
         for member, content in read_tar(SeekableStream(file), limits, report):
             name = clean_name(member.name)
             if name is None:
@@ -124,9 +157,8 @@ class TarStore:
                 report(Anomaly("path-traversal", message, member.header_offset, member.name))
                 continue
             self._note_root(name)
-            if self.is_root or len(self._parts) > _MAX_MEMBERS:
-                self.is_root = True
-                break
+            if not self._may_keep(name):
+                continue
             if member.type is EntryType.FILE or member.type is EntryType.SYMLINK:
                 if name in self._parts:
                     message = f"two members are called {show(name)}; the later one counts"
@@ -137,9 +169,21 @@ class TarStore:
                     link = os.path.join(os.path.dirname(name), link)  # noqa: PTH118, PTH120 - bytes, lexical
                 self._parts[name] = Part(member.data_offset, content.stored_bytes, link, name)
 
+    def _may_keep(self, name: bytes) -> bool:
+        """Tell whether a member is kept; a root file system's own files are no parts once it is known as one."""
+        crowded = len(self._parts) >= _MAX_MEMBERS
+        if not self.is_root and not crowded:
+            return True
+        self.is_crowded = self.is_crowded or crowded
+        if name in _DOCUMENTS:
+            return True
+        if crowded:
+            return len(self._parts) < 2 * _MAX_MEMBERS and is_image_part(name)
+        return name.partition(b"/")[0] not in _ROOT_NAMES
+
     def looks_like_image(self) -> bool:
         """Tell whether there are parts that only a saved image has, whatever became of its table of contents."""
-        return any(_IMAGE_PART.search(name) for name in self._parts)
+        return any(is_image_part(name) for name in self._parts)
 
     def _note_root(self, name: bytes) -> None:
         top = name.partition(b"/")[0]
@@ -174,7 +218,7 @@ class TarStore:
     def leftovers(self) -> Iterator[Part]:
         """Yield the members with data that nothing has asked for, but those that engines write for others."""
         for name, part in self._parts.items():
-            if part.link is None and part.size and name not in self._used and not _EXPECTED.match(name):
+            if part.link is None and part.size and name not in self._used and not is_expected(name):
                 yield part
         yield from (part for part in self._shadowed if part.link is None and part.size)
 
@@ -185,58 +229,3 @@ class TarStore:
     def parts(self, most_bytes: int = sys.maxsize) -> list[Part]:
         """Return the members with data, at most *most_bytes* of it."""
         return [part for part in self._parts.values() if part.link is None and 0 < part.size <= most_bytes]
-
-
-class DirectoryStore:
-    """The files of a directory, opened component by component with O_NOFOLLOW; its links are resolved within it."""
-
-    def __init__(self, root: Path) -> None:
-        """Take the directory; it is not read yet."""
-        self._root = root
-
-    def open(self, name: str) -> BinaryIO | None:
-        """Return the file's bytes if it is a regular file below the root."""
-        key = clean_name(to_bytes(name))
-        for _ in range(_MAX_LINKS):
-            if not key or b"\0" in key:
-                return None
-            try:
-                found = self._walk(key)
-            except OSError:
-                return None
-            if not isinstance(found, bytes):
-                return found
-            key = clean_name(found)
-        return None
-
-    def _walk(self, key: bytes) -> BinaryIO | bytes | None:
-        """Open *key*; return the name to try instead where a link is in the way, None for what is no regular file."""
-        parts = key.split(b"/")
-        folder = os.open(self._root, _FOLDER)
-        try:
-            for number, part in enumerate(parts):
-                if stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
-                    return b"/".join([*parts[:number], os.readlink(part, dir_fd=folder), *parts[number + 1 :]])
-                if number < len(parts) - 1:
-                    below = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                    os.close(folder)
-                    folder = below
-            return _open_regular(parts[-1], folder)
-        finally:
-            os.close(folder)
-
-    def size(self, name: str) -> int:
-        """Return the file's size."""
-        file = self.open(name)
-        if file is None:
-            return -1
-        with file:
-            return os.fstat(file.fileno()).st_size
-
-
-def _open_regular(name: bytes, folder: int) -> BinaryIO | None:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    return None

@@ -79,12 +79,13 @@ def read_layer(
     *visitor* sees the content of every regular file, also of those that no engine shows.
     """
     seen_before = len(source.log)
-    workspace = workspace or Workspace(source.limits.memory_entries)
+    workspace = workspace or Workspace(source.limits.memory_entries, source.limits.memory_bytes)
     report = source.log.for_layer(layer.index)
     builder = LayerBuilder(layer, Table(workspace), source.limits, report, visitor)
     streams: list[LayerStream] = []
-    for member, content in source.read_members(layer, streams.append):
+    for member, content in source.read_members(layer, streams.append) if source.may_read(layer) else ():
         builder.add(member, content)
+    source.note_read(layer, streams[0].size_bytes if streams else 0)
     tree = builder.finish()
     for stream in streams:
         tree.digest, tree.diff_id = stream.digest, stream.diff_id
@@ -96,7 +97,7 @@ def read_layer(
 def read_layers(source: ImageSource, image: Image | None = None, visitor: Visitor | None = None) -> list[LayerTree]:
     """Read all layers of *image* (the only one of the source by default), base first."""
     image = image or source.select()
-    workspace = Workspace(source.limits.memory_entries)
+    workspace = Workspace(source.limits.memory_entries, source.limits.memory_bytes)
     return [read_layer(source, layer, visitor, workspace) for layer in image.layers]
 
 
@@ -107,7 +108,7 @@ def read_tree(source: ImageSource, image: Image | None = None) -> Tree:
 
 def read_trees(source: ImageSource) -> Iterator[tuple[Image, Tree]]:
     """Read and merge every image; a layer that stands at the same place in several images is read once."""
-    workspace = Workspace(source.limits.memory_entries)
+    workspace = Workspace(source.limits.memory_entries, source.limits.memory_bytes)
     known: dict[tuple[int, str, str, str], LayerTree] = {}
     for image in source.images:
         trees = []
@@ -134,7 +135,7 @@ def visit(source: ImageSource, visitor: Visitor, image: Image | None = None) -> 
 
 def merge(layers: Iterable[LayerTree], limits: Limits = DEFAULT_LIMITS, workspace: Workspace | None = None) -> Tree:
     """Lay the layers on each other, base first, as overlayfs does."""
-    return _Merger(list(layers), limits, workspace or Workspace(limits.memory_entries)).merge()
+    return _Merger(list(layers), limits, workspace or Workspace(limits.memory_entries, limits.memory_bytes)).merge()
 
 
 class _Merger:
@@ -143,6 +144,8 @@ class _Merger:
         self._by_index = {tree.layer.index: tree for tree in trees}
         self._table = Table(workspace)
         self._recovered: list[RecoveredFile] = []
+        self._recovered_bytes = 0
+        self._limits = limits
         self._log = AnomalyLog(limits)
         self._counts = {tree.layer.index: dict.fromkeys(ChangeKind, 0) for tree in trees}
 
@@ -187,9 +190,13 @@ class _Merger:
             self._recover(entry, row.layer)
 
     def _recover(self, entry: FileEntry, deleted_in: int) -> None:
-        if len(self._recovered) < _MAX_RECOVERED:
+        self._recovered_bytes += len(entry.path) + sum(len(name) + len(value) for name, value in entry.xattrs)
+        if len(self._recovered) < _MAX_RECOVERED and self._recovered_bytes < self._limits.memory_bytes:
             tree = self._by_index[entry.layer]
             self._recovered.append(RecoveredFile(entry, deleted_in, tree.diff_id, tree.layer.created_by))
+        else:
+            message = f"more than {len(self._recovered)} deleted files can be recovered; the others are not listed"
+            self._log.report(Anomaly("too-many-recovered", message, layer=entry.layer))
 
     def _summarize(self, tree: LayerTree) -> LayerSummary:
         layer = tree.layer
