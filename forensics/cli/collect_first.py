@@ -39,10 +39,12 @@ class FirstAnswers:
         self._inner.start(artefact)
 
     def done(self, line: LedgerLine) -> None:
-        """Pass it on, and remember where the answers are."""
+        """Pass it on, and remember where the answers are. The engine's own diff, which can be slow, comes after."""
         if line.artefact in _KINDS and line.items:
             self._items[line.artefact] = line.items[0]
         self._inner.done(line)
+        if line.artefact == _KINDS[-1]:
+            self.close()
 
     def close(self) -> None:
         """Give the answers if they are due."""
