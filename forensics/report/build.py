@@ -50,7 +50,10 @@ def build(case: Case, analysis: Analysis) -> Report:
         custody=read_custody(entries, case.root, masker),
         gaps=(),
     )
-    ledger = (*case.ledger(), *analysis.ledger, *evidence.problems)
+    collected, problems = (
+        tuple(_mask_line(each, masker) for each in rows) for rows in (case.ledger(), evidence.problems)
+    )
+    ledger = (*collected, *analysis.ledger, *problems)
     return replace(report, ledger=ledger, gaps=_find_gaps(ledger))
 
 
@@ -82,8 +85,13 @@ def _settle_analysis(analysis: Analysis, masker: Masker) -> Analysis:
         warnings=tuple(map(masker.apply, analysis.warnings)),
         recovered=tuple(replace(row, created_by=masker.apply(row.created_by)) for row in analysis.recovered),
         layers=tuple(replace(row, history=masker.apply(row.history)) for row in analysis.layers),
+        ledger=tuple(_mask_line(line, masker) for line in analysis.ledger),
         timeline=tuple(replace(row, description=masker.apply(row.description)) for row in analysis.timeline),
     )
+
+
+def _mask_line(line: LedgerLine, masker: Masker) -> LedgerLine:
+    return replace(line, reason=masker.apply(line.reason), disturbed=masker.apply(line.disturbed))
 
 
 def _mask_finding(finding: Finding, masker: Masker) -> Finding:

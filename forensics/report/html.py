@@ -29,6 +29,28 @@ from forensics.report.timeline import draw_timeline
 from forensics.resources import find_resource_dir
 
 PAGE = "page.html.j2"
+DEEDS = {
+    "discover": "discovery",
+    "acquire": "collection",
+    "verify": "verification",
+    "copy": "copy made",
+    "access": "case opened",
+    "analyze": "analysis",
+    "transfer_out": "handed over",
+    "transfer_in": "received",
+    "store": "stored",
+    "seal": "seal",
+    "containment": "containment",
+    "approve": "approval",
+    "deny": "refusal",
+    "error": "error",
+    "playbook": "playbook",
+    "step": "playbook step",
+    "report": "report",
+    "note": "note",
+    "remediate": "remediation",
+}
+"""What a reader calls the actions of the custody log."""
 _GAP = "could not be examined: "
 """How the verdict begins a reason that is a gap; the page lists gaps beside the reasons, from the ledger."""
 
@@ -138,6 +160,7 @@ def _make_context(report: Report) -> dict[str, object]:
         "tree": grow_tree(analysis.changes, cite_paths(analysis.findings)),
         "outcomes": Counter(line.outcome.value for line in report.ledger),
         "collected": frozenset(item.kind for item in report.items).intersection,
+        "deeds": DEEDS,
         "explain": _make_explainer(report.gaps),
         "technique": name_technique,
         "item_ids": frozenset(item.id for item in report.items),

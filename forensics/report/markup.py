@@ -8,6 +8,7 @@ invisible and bidirectional character visible. It is never an attribute, a URL, 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from markupsafe import Markup
@@ -18,6 +19,7 @@ from forensics.text import show
 _CELL = 320
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$")
 _DEFANGED = frozenset({"ipv4", "ipv6", "domain", "url", "email"})
+_OBSERVATION = re.compile(r"[)\uff09]: ")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KILO, _MILLI = 1000, 0.001
 
@@ -39,10 +41,10 @@ def prose(value: str, limit: int = 1200) -> Markup:
 
 def reason(value: str) -> Markup:
     """Return a reason of the verdict: the sentence, and below it the observation that follows ``): ``."""
-    sentence, colon, observation = value.partition("): ")
-    if not colon:
+    split = _OBSERVATION.search(value)
+    if not split:
         return prose(value, 220)
-    return prose(f"{sentence})", 160) + hostile(observation, 110)
+    return prose(value[: split.start() + 1], 160) + hostile(value[split.end() :], 110)
 
 
 def path(value: bytes | None, limit: int = _CELL) -> Markup:
@@ -53,13 +55,28 @@ def path(value: bytes | None, limit: int = _CELL) -> Markup:
     return Markup('<bdi class="ev">{}</bdi>').format(Markup("/<wbr>").join(parts))
 
 
+def fit(value: str, columns: int) -> str:
+    """Return evidence text for a picture: one line of at most *columns* of a fixed-width face (wide letters: two)."""
+    text, used = show(value, 4 * columns), 0
+    for place, letter in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if used > columns - (place + 1 < len(text)):
+            return f"{text[:place]}…"
+    return text
+
+
 def moment(value: str) -> Markup:
-    """Return a time in UTC as ``<time>``; what is no RFC 3339 time is shown as the evidence text that it is."""
+    """Return a time as ``<time>``, for columns whose header says UTC; what is no RFC 3339 time is evidence text."""
     match = _TIME.match(value)
     if not match:
         return hostile(value, 40)
     text = f"{match[1]} {match[2]}"
     return Markup('<time datetime="{}">{}</time>').format(value, text)
+
+
+def utc(value: str) -> Markup:
+    """Return a time as :func:`moment` does, with its zone: for every place where no header says it."""
+    return moment(value) + " UTC" if _TIME.match(value) else moment(value)
 
 
 def size(count: int) -> str:
@@ -115,7 +132,9 @@ FILTERS: dict[str, Callable[..., object]] = {
     "prose": prose,
     "reason": reason,
     "path": path,
+    "fit": fit,
     "moment": moment,
+    "utc": utc,
     "size": size,
     "number": number,
     "seconds": seconds,
