@@ -5,6 +5,7 @@ Links of the directory are resolved within it, never by the file system; what is
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from forensics.archive.limits import Anomaly, Report, ignore
-from forensics.archive.store import Part, clean_name, is_expected, is_image_part
+from forensics.archive.store import DOCUMENTS, Part, clean_name, is_expected, is_image_part
 from forensics.errors import ArchiveError
 from forensics.text import show, to_bytes
 
 _MAX_LINKS = 40
+_RECORD = "stream.jsonl"
+"""Where a case keeps which member of the engine's stream became which blob."""
 _MAX_PARTS = 65_536
 _MAX_FOLDERS = 4096
 _MAX_DEPTH = 32
@@ -81,7 +84,8 @@ class DirectoryStore:
 
     def leftovers(self) -> Iterator[Part]:
         """Yield the files with data that nothing has asked for, but those that engines write for others."""
-        yield from (part for part in self._list() if part.name not in self._used and not is_expected(part.name))
+        known = self._used | _read_own_parts(self._root)
+        yield from (part for part in self._list() if part.name not in known and not is_expected(part.name))
 
     def parts(self, most_bytes: int = sys.maxsize) -> list[Part]:
         """Return the files with data, at most *most_bytes* of it."""
@@ -135,6 +139,23 @@ class DirectoryStore:
             report(Anomaly("unreadable", f"{show(prefix, 200)} cannot be read: {error.strerror}", path=prefix))
         finally:
             os.close(folder)
+
+
+def _read_own_parts(root: Path) -> set[bytes]:
+    """Return the parts of an image in a case that the toolkit put there itself, and the documents among its blobs."""
+    known: set[bytes] = set()
+    if not (root.parent / "case.json").is_file() or not (root / _RECORD).is_file():
+        return known
+    with (root / _RECORD).open("rb") as lines:
+        for line in lines:
+            try:
+                member = json.loads(line)
+                name, blob = to_bytes(member["name"]), member["blob"]
+            except (ValueError, TypeError, KeyError):
+                continue
+            if blob and (name in DOCUMENTS or is_expected(name)):
+                known.add(b"blobs/sha256/" + to_bytes(blob))
+    return known | {_RECORD.encode(), b"stream.skeleton"}
 
 
 def _open_regular(name: bytes, folder: int) -> BinaryIO | None:

@@ -133,7 +133,8 @@ def _look_beside(source: ImageSource, store: PartStore) -> None:
     if not images:
         return
     for anomaly in beside.log:
-        source.log.report(anomaly)
+        if anomaly.code != "unreferenced-part":
+            source.log.report(anomaly)
     names = "; ".join(describe_image(image) for image in images[:5])
     message = f"a root file system and a saved image in one: read as the former; --tag chooses an image ({names})"
     source.log.report(Anomaly("two-readings", message))

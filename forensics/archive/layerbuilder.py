@@ -150,7 +150,8 @@ class LayerBuilder:
     def _place(self, member: TarMember, content: MemberContent, path: bytes) -> None:
         resolved = self._resolve(member, path)
         if resolved is None:
-            self._hide(member, content, path, "below something that is no folder")
+            reason = "in one of too many folders" if self._names.is_exhausted else "below something that is no folder"
+            self._hide(member, content, path, reason)
         elif member.hard_link:
             self._add_link(member, resolved)
         elif not resolved and member.type is not EntryType.DIRECTORY:
@@ -185,7 +186,9 @@ class LayerBuilder:
 
     def _resolve(self, member: TarMember, path: bytes) -> bytes | None:
         resolved = self._names.resolve(path)
-        if resolved is None:
+        if resolved is None and self._names.is_exhausted:
+            self._complain("too-many-folders", "too many folders; members in new ones are read but not placed", member)
+        elif resolved is None:
             self._complain("below-a-file", f"{show(path, 200)} lies below something that is no folder", member)
         elif resolved != path:
             message = f"{show(path, 200)} lies behind a link; the engine writes {show(resolved, 200)}"

@@ -18,7 +18,8 @@ from forensics.model import EntryType, FileEntry
 
 _NEVER = 1 << 62
 _NEW = tuple.__new__
-MAX_IMPLIED = 1_000_000
+MAX_IMPLIED = 200_000
+_MAX_IMPLIED_BYTES = 64_000_000
 """Folders that one layer may imply; a short archive could otherwise imply a thousand for each of its members."""
 _IMPLIED_FOLDER = pack(FileEntry(b"", EntryType.DIRECTORY, 0o755, 0, 0, 0, 0))
 """A folder that a layer only implies, with the owner and mode that engines give it."""
@@ -45,7 +46,7 @@ class LayerTree:
         self.digest = layer.digest
         self.diff_id = layer.diff_id
         self.members = 0
-        self.implied = 0
+        self.implied = self._implied_bytes = 0
         self.hidden: list[HiddenFile] = []
         self.anomalies: tuple[Anomaly, ...] = ()
         self.links: list[tuple[bytes, bytes]] = []
@@ -80,7 +81,7 @@ class LayerTree:
         *shadowed* is called with each file that a later member of the same layer replaced.
         """
         stack = [_Frame(b"", 0)]
-        self.implied = 0
+        self.implied = self._implied_bytes = 0
         for key, group in self._table.groups():
             while not key.startswith(stack[-1][0]):
                 stack.pop()
@@ -105,7 +106,8 @@ class LayerTree:
         position = len(stack[-1].prefix)
         while (slash := key.find(b"\0", position)) >= 0:
             if self.implied < MAX_IMPLIED:
-                self.implied += 1
+                self._implied_bytes += slash
+                self.implied = self.implied + 1 if self._implied_bytes < _MAX_IMPLIED_BYTES else MAX_IMPLIED
                 yield Row(key[:slash], 0, IMPLIED, self.layer.index, _IMPLIED_FOLDER)
             stack.append(_Frame(key[: slash + 1], stack[-1].dead_before))
             position = slash + 1

@@ -163,6 +163,7 @@ DAMAGE = frozenset(
         "too-deep",
         "too-many",
         "too-many-entries",
+        "too-many-folders",
         "too-many-hidden",
         "too-many-links",
         "too-many-recovered",

@@ -13,6 +13,8 @@ from forensics.text import show
 _MAX_LINKS = 40
 _MAX_KNOWN = 20_000
 _MAX_KNOWN_BYTES = 8_000_000
+_MAX_LOOKED_UP = 256_000_000
+"""Bytes of all folder names of one layer that are looked up: a million honest folders have a quarter of it."""
 Kind = tuple[EntryType, bytes | None]
 """The type of what stands at a path, and the target if that is a symbolic link."""
 
@@ -49,6 +51,7 @@ class NameResolver:
         self._look_up = look_up
         self._folders = {b""}
         self._known_bytes = 0
+        self._looked_up = 0
         self.prefixes: dict[bytes, bytes] = {}
         """Folders as members name them, with the prefix of the path that they stand for; no link is in the way."""
 
@@ -74,8 +77,16 @@ class NameResolver:
         self._known_bytes = 0
         self.prefixes.clear()
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether so many folders were named that no new ones are looked at."""
+        return self._looked_up > _MAX_LOOKED_UP
+
     def resolve(self, path: bytes) -> bytes | None:
-        """Return *path* with links among its folders replaced; None if a folder is a file or links run in a circle."""
+        """Return *path* with links among its folders replaced.
+
+        None if a folder is a file, links run in a circle, or the resolver :attr:`is_exhausted`.
+        """
         folder = path.rpartition(b"/")[0]
         if folder in self._folders:
             return path
@@ -93,6 +104,9 @@ class NameResolver:
         while rest:
             part = rest.pop(0)
             here = done + b"/" + part if done else part
+            self._looked_up += len(here)
+            if self._looked_up > _MAX_LOOKED_UP:
+                return None
             known = None if here in self._folders else self._look_up(here)
             if known is None or known[0] is EntryType.DIRECTORY:
                 self._remember(here)

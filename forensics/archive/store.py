@@ -23,7 +23,8 @@ _MAX_LINKS = 40
 _MAX_MEMBERS = 65_536
 _ROOT_NAMES = frozenset({b"bin", b"etc", b"usr", b"lib", b"proc", b"dev", b"sys", b"var", b"root", b"home", b"tmp"})
 _MIN_ROOT_NAMES = 3
-_DOCUMENTS = frozenset({b"manifest.json", b"index.json", b"oci-layout", b"repositories"})
+DOCUMENTS = frozenset({b"manifest.json", b"index.json", b"oci-layout", b"repositories"})
+"""Names of the tables of contents."""
 _IMAGE_PART = re.compile(rb"\A(blobs/sha256/[0-9a-f]{64}|[0-9a-f]{64}/layer\.tar|[0-9a-f]{64}\.(json|tar))\Z")
 _EXPECTED = re.compile(rb"(repositories|oci-layout|[0-9a-f]{64}/(json|VERSION))\Z")
 
@@ -175,7 +176,7 @@ class TarStore:
         if not self.is_root and not crowded:
             return True
         self.is_crowded = self.is_crowded or crowded
-        if name in _DOCUMENTS:
+        if name in DOCUMENTS:
             return True
         if crowded:
             return len(self._parts) < 2 * _MAX_MEMBERS and is_image_part(name)

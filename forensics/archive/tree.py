@@ -169,7 +169,7 @@ class _Merger:
         self._table.freeze()
         for item in self._trees:
             if item.implied >= MAX_IMPLIED:
-                message = f"more than {MAX_IMPLIED} folders are only implied; the others are left out"
+                message = "too many folders are only implied; some of them are left out"
                 self._log.report(Anomaly("too-many-implied", message, layer=item.layer.index))
         tree = Tree(self._table)
         tree.recovered = tuple(self._recovered)
