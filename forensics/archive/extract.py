@@ -42,7 +42,10 @@ def extract_image(source: ImageSource, image: Image, root: Path) -> Extraction:
     """
     store = _ObjectStore(root, source)
     trees = read_layers(source, image, store.write)
-    return store.finish(_describe_image(image, trees, merge(trees, source.limits), store.partial))
+    tree = merge(trees, source.limits)
+    for anomaly in tree.anomalies:
+        source.log.report(anomaly)
+    return store.finish(_describe_image(image, trees, tree, store.partial))
 
 
 def extract_layer(source: ImageSource, layer: Layer, root: Path) -> Extraction:

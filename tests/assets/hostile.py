@@ -266,6 +266,16 @@ def zstd_huge_window() -> bytes:
     return compressor.compress(GOOD + END) + compressor.flush()
 
 
+def checked(raw: bytes) -> bytes:
+    """Return one zstd frame with a checksum."""
+    return zstandard.ZstdCompressor(write_checksum=True).compress(raw)
+
+
+def skippable(claimed: int, content: bytes) -> bytes:
+    """Return a skippable frame (RFC 8878) that claims a length."""
+    return b"\x50\x2a\x4d\x18" + claimed.to_bytes(4, "little") + content
+
+
 STREAMS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "gzip-corrupt": (lambda: gzip.compress(GOOD + END)[:10] + b"\xff" * 90, {"corrupt-compression"}),
     "gzip-truncated": (lambda: gzip.compress(GOOD + END)[:-12], {"truncated-compression"}),
@@ -275,6 +285,17 @@ STREAMS: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         {"corrupt-compression"},
     ),
     "zstd-corrupt": (lambda: zstandard.compress(GOOD * 50 + END)[:-9] + b"\xff" * 9, {"corrupt-compression"}),
+    "gzip-in-gzip": (lambda: gzip.compress(gzip.compress(GOOD + END)), {"nested-compression"}),
+    "zstd-in-gzip": (lambda: gzip.compress(checked(GOOD + END)), {"nested-compression"}),
+    "zstd-truncated": (lambda: checked(GOOD + END)[:-9], {"truncated-compression"}),
+    "zstd-second-frame-truncated": (lambda: checked(GOOD) + checked(END)[:-5], {"truncated-compression"}),
+    "zstd-checksum-cut-off": (lambda: checked(GOOD + END)[:-1], {"truncated-compression"}),
+    "zstd-wrong-checksum": (lambda: checked(GOOD + END)[:-4] + b"evil", {"corrupt-compression"}),
+    "zstd-then-garbage": (lambda: checked(GOOD + END) + b"garbage behind", {"corrupt-compression"}),
+    "zstd-skippable-of-4-gib": (
+        lambda: checked(GOOD) + skippable(0xFFFFFFFF, b"x") + checked(END),
+        {"truncated-compression"},
+    ),
     "zstd-huge-window": (zstd_huge_window, {"zstd-window"}),
 }
 """Compressed layers that are broken."""
@@ -322,8 +343,59 @@ def add(key: str, value: object) -> Callable[[OciLayout], None]:
     return lambda layout: layout.manifests.append({key: value, "size": 3})
 
 
+def resize(size: object) -> Callable[[OciLayout], None]:
+    return lambda layout: layout.manifests[0].update(size=size)
+
+
 def foreign_history() -> dict[str, bytes]:
     return docker_parts([GOOD + END], config=make_config([GOOD + END], [{"created_by": f"line {n}"} for n in range(9)]))
+
+
+def packed_by(count: int, build: Callable[[int], bytes]) -> bytes:
+    """Return many members in one small zstd stream."""
+    compressor = zstandard.ZstdCompressor(level=1).compressobj()
+    parts = [compressor.compress(build(number)) for number in range(count)]
+    return b"".join([*parts, compressor.compress(END), compressor.flush()])
+
+
+def long_name(number: int, depth: bytes = b"") -> bytes:
+    return pax(record(b"path", b"%07d" % number + depth + b"n" * (16_000 - len(depth)))) + member(b"x", b"%d" % number)
+
+
+MASSES: dict[str, tuple[Callable[[], bytes], set[str]]] = {
+    "4000-names-of-16-kb": (lambda: packed_by(4000, long_name), set()),
+    "4000-folders-of-16-kb": (lambda: packed_by(4000, lambda n: long_name(n, b"n" * 9000 + b"/")), set()),
+    "4000-attributes-of-60-kb": (
+        lambda: packed_by(
+            4000, lambda n: pax(record(b"SCHILY.xattr.user.x", b"%07d" % n + b"v" * 60_000)) + member(b"x%d" % n)
+        ),
+        set(),
+    ),
+    "4000-times-one-name-of-16-kb": (
+        lambda: packed_by(4000, lambda n: pax(record(b"path", b"n" * 16_000)) + member(b"x", b"%d" % n)),
+        {"duplicate-member", "too-many-recovered"},
+    ),
+    "4000-hidden-of-50-kb": (
+        lambda: packed_by(
+            4000,
+            lambda n: (
+                (END if n == 1 else b"")
+                + pax(record(b"SCHILY.xattr.user.x", b"%07d" % n + b"v" * 50_000))
+                + member(b"x%d" % n)
+            ),
+        ),
+        {"data-after-end", "too-many-hidden"},
+    ),
+    "400-folders-1000-deep": (
+        lambda: packed_by(400, lambda n: pax(record(b"path", b"%d" % n + b"/a" * 1000 + b"/x")) + member(b"x")),
+        {"too-many-folders", "too-many-implied"},
+    ),
+    "120000-links-to-nothing": (
+        lambda: packed_by(120_000, lambda n: header(b"l%d" % n, kind=b"1", link=b"nowhere")),
+        {"dangling-hard-link", "too-many-links"},
+    ),
+}
+"""Compressed layers in which a little becomes so much that it must not be held in memory."""
 
 
 def hybrid_that_disagrees() -> dict[str, bytes]:
@@ -380,6 +452,16 @@ ARCHIVES: dict[str, tuple[Callable[[], dict[str, bytes]], set[str]]] = {
     "index-of-5000-manifests": (
         lambda: oci(lambda layout: layout.manifests.extend([{"digest": "sha256:" + "0" * 64}] * 5000)),
         {"too-many", "missing-blob", "cyclic-index"},
+    ),
+    "index-digest-in-capitals": (lambda: oci(add("digest", "SHA256:" + "A" * 64)), {"bad-digest"}),
+    "index-digest-of-unknown-algorithm": (lambda: oci(add("digest", "md5:" + "0" * 32)), {"bad-digest"}),
+    "index-size-negative": (lambda: oci(resize(-5)), {"size-mismatch"}),
+    "index-size-nan": (lambda: oci(resize(float("nan"))), {"size-mismatch"}),
+    "index-size-of-4000-digits": (lambda: oci(resize(10**4000)), {"size-mismatch"}),
+    "index-size-true": (lambda: oci(resize(True)), {"size-mismatch"}),
+    "config-of-two-million-lists": (
+        lambda: docker_parts([GOOD + END], config=b'{"a":[' + b"[]," * 1_000_000 + b"[]]}"),
+        {"document-too-large", "layer-count-mismatch"},
     ),
     "hybrid-that-disagrees": (hybrid_that_disagrees, {"hybrid-mismatch"}),
     "config-named-by-another-digest": (
