@@ -252,7 +252,8 @@ def _say_result(result: ContainmentResult) -> None:
     lines = []
     for done in result.performed:
         remark = f": {show(done.error or done.note)}" if done.error or done.note else ""
-        lines.append(f"{'failed ' if done.error else 'done   '} {done.action.effect}{remark}")
+        word = {"ok": "done", "not applicable": "skipped"}.get(done.result, done.result)
+        lines.append(f"{word:<7} {done.action.effect}{remark}")
     lines += [f"note    {warning}" for warning in result.warnings]
     if result.proved:
         seconds = f"{result.seconds:.2f} s"

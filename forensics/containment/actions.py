@@ -10,9 +10,16 @@ import enum
 from typing import NamedTuple
 
 from forensics.engine.base import NetworkAttachment
-from forensics.errors import CaseError
+from forensics.errors import CaseError, EngineError
 from forensics.frozen import to_dict
 from forensics.model import JsonObject
+
+NOTHING = "nothing to "
+"""How the note of an action begins that found nothing to change."""
+
+
+class NotApplicableError(EngineError):
+    """This engine knows no such change; the sentence says what holds instead."""
 
 
 class ActionKind(enum.StrEnum):
@@ -20,6 +27,7 @@ class ActionKind(enum.StrEnum):
 
     FREEZE = "freeze"
     RESTART_POLICY = "restart-policy"
+    END_LOOP = "end-restart-loop"
     FILTER = "filter"
     BLOCK_ADDRESS = "block-address"
     LOWER_FAR_ENDS = "lower-far-ends"

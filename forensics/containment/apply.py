@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.containment.actions import Action, ActionKind, parse_recorded_attachment
+from forensics.containment.guard import (
+    drop_restart_policy,
+    end_loop,
+    freeze,
+    restore_restart_policy,
+    resume_loop,
+    unfreeze,
+)
 from forensics.engine.base import EngineAnswerError
 from forensics.errors import EngineError
 from forensics.text import show
@@ -22,15 +30,14 @@ if TYPE_CHECKING:
     from forensics.engine.footprint import Footprint
     from forensics.engine.netlink import Netlink, RawSocket
 
-_CONFLICT = 409
 _NOT_FOUND = 404
-_BAD_REQUEST = 400
 
 
 def apply_action(action: Action, engine: ContainmentEngine, container: Container, footprint: Footprint) -> str:
     """Do one action and return a note about what was found, if anything is worth one.
 
     Raises:
+        NotApplicableError: this engine knows no such change.
         EngineError: the engine or the kernel refused.
     """
     return _APPLY[action.kind](action, engine, container, footprint)
@@ -55,7 +62,8 @@ def destroy_connections(footprint: Footprint) -> int:
         EngineError: the kernel cannot (CONFIG_INET_DIAG_DESTROY).
     """
     from forensics.engine.namespace_search import read_socket_owners  # noqa: PLC0415 - only where sockets are destroyed
-    from forensics.engine.netns import is_foreign_connection, open_one  # noqa: PLC0415 - only there too
+    from forensics.engine.net_facts import is_foreign_connection  # noqa: PLC0415 - only there too
+    from forensics.engine.netns import open_one  # noqa: PLC0415 - only there too
 
     destroyed = 0
     owners = read_socket_owners(footprint.members)
@@ -74,41 +82,6 @@ def _tcp_sockets(netlink: Netlink) -> list[RawSocket]:
     return [
         found for family in (socket.AF_INET, socket.AF_INET6) for found in netlink.sockets(family, socket.IPPROTO_TCP)
     ]
-
-
-def _freeze(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
-    try:
-        engine.pause(container)
-    except EngineAnswerError as error:
-        if error.status != _CONFLICT or engine.find_container(container.id).status != "paused":
-            raise
-        return "was frozen already"
-    return ""
-
-
-def _unfreeze(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
-    if engine.find_container(container.id).status != "paused":
-        return "was not frozen any more"
-    engine.unpause(container)
-    return ""
-
-
-def _drop_restart_policy(_: Action, engine: ContainmentEngine, container: Container, __: Footprint) -> str:
-    return _set_restart_policy(engine, container, "no", 0)
-
-
-def _restore_restart_policy(action: Action, engine: ContainmentEngine, container: Container, _: Footprint) -> str:
-    return _set_restart_policy(
-        engine, container, str(action.parameters["name"]), int(action.parameters["maximum_retries"])
-    )
-
-
-def _set_restart_policy(engine: ContainmentEngine, container: Container, name: str, retries: int) -> str:
-    policy = (engine.find_container(container.id).raw.get("HostConfig") or {}).get("RestartPolicy") or {}
-    if (str(policy.get("Name") or "no"), int(policy.get("MaximumRetryCount") or 0)) == (name, retries):
-        return "was so already"
-    engine.update_restart_policy(container, name, retries)
-    return ""
 
 
 def _filter(action: Action, _: ContainmentEngine, __: Container, footprint: Footprint) -> str:
@@ -265,8 +238,9 @@ def _destroy_sockets(_: Action, __: ContainmentEngine, ___: Container, footprint
 
 
 _APPLY = {
-    ActionKind.FREEZE: _freeze,
-    ActionKind.RESTART_POLICY: _drop_restart_policy,
+    ActionKind.FREEZE: freeze,
+    ActionKind.RESTART_POLICY: drop_restart_policy,
+    ActionKind.END_LOOP: end_loop,
     ActionKind.FILTER: _filter,
     ActionKind.BLOCK_ADDRESS: _block,
     ActionKind.DISCONNECT: _disconnect,
@@ -277,8 +251,9 @@ _APPLY = {
     ActionKind.DESTROY_SOCKETS: _destroy_sockets,
 }
 _UNDO = {
-    ActionKind.FREEZE: _unfreeze,
-    ActionKind.RESTART_POLICY: _restore_restart_policy,
+    ActionKind.FREEZE: unfreeze,
+    ActionKind.RESTART_POLICY: restore_restart_policy,
+    ActionKind.END_LOOP: resume_loop,
     ActionKind.FILTER: _unfilter,
     ActionKind.BLOCK_ADDRESS: _unblock,
     ActionKind.DISCONNECT: _connect,

@@ -14,8 +14,16 @@ from forensics.containment.actions import Action, ActionKind, IsolationOptions, 
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
 from forensics.containment.far_side import FarSide, FarView, plan_far_end
-from forensics.containment.plan import Scene, number_actions, plan_block, plan_disconnects, plan_freeze, plan_leftovers
-from forensics.containment.probe import EchoProbe, find_gateways
+from forensics.containment.plan import (
+    Scene,
+    number_actions,
+    plan_block,
+    plan_disconnects,
+    plan_end_of_loop,
+    plan_freeze,
+    plan_leftovers,
+)
+from forensics.containment.probe import EchoProbe, find_gateways, find_unsettled
 from forensics.containment.prove import Observation, Probes, Proof, prove
 from forensics.containment.replacement import Replacement, find_replacements
 from forensics.containment.scene import capture, find_engine_namespace, look
@@ -27,8 +35,8 @@ if TYPE_CHECKING:
     from forensics.engine.base import NetworkAttachment
     from forensics.model import JsonObject
 
-_ROUNDS = 4
-_TRIES = 2
+_ROUNDS = 6
+_TRIES = 3
 
 
 class Cutting:
@@ -37,9 +45,9 @@ class Cutting:
     def __init__(self, engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> None:
         """Open the probe; nothing is changed, and nothing is sent yet."""
         self.performed: list[Performed] = []
-        home = find_engine_namespace(engine.url)
-        self._probe = EchoProbe(home)
-        self._far_side = FarSide(home)
+        self._home = find_engine_namespace(engine.url)
+        self._probe = EchoProbe(self._home)
+        self._far_side = FarSide(self._home)
         self._far = FarView()
         self._engine = engine
         self._before = scene
@@ -48,6 +56,7 @@ class Cutting:
         self._asked: tuple[str, ...] = ()
         self._answered: tuple[str, ...] = ()
         self._reached: tuple[str, ...] = ()
+        self._unsettled: tuple[str, ...] = ()
         self._writing: Beside[None] | None = None
         self.replacements: tuple[Replacement, ...] = ()
         self._running = engine.list_containers()
@@ -59,19 +68,23 @@ class Cutting:
         if self._writing:
             self._writing.result()
 
-    def capture(self, plan: Plan) -> None:
+    def capture(self, plan: Plan, *, freeze: bool) -> None:
         """Look once more, now that it is frozen, keep what dies with the cut, and see that the probe works.
 
-        What was seen, and the plan, are written to the case while the engine disconnects; :meth:`prove` waits for it.
+        *freeze* is whether it must stand still at the proof. What was seen, and the plan, are written to the case while
+        the engine disconnects; :meth:`prove` waits for it.
         """
+        self._options = self._options._replace(freeze=freeze)
         self._asked = tuple(
             address
             for attachment in self._before.container.networks
             for address in (attachment.ipv4, attachment.ipv6)
             if address
         )
+        unsettled = find_unsettled((self._home, f"/proc/{self._before.container.pid}/ns/net"), self._asked)
         self._probe.send(self._asked)
         self._answered = self._probe.calibrate()
+        self._unsettled = tuple(address for address in unsettled if address not in self._answered)
         self._before = self._look_again()
         self._far_side.note(self._engine, self._before, self._known_attachments())
         self._writing = Beside(partial(self._write, plan, capture(self._before)))
@@ -134,6 +147,9 @@ class Cutting:
         return look(self._engine, self._engine.find_container(self._before.container.id))
 
     def _plan_rest(self, after: Scene) -> Iterator[Action]:
+        if loop := list(plan_end_of_loop(after.container)):  # it ended meanwhile, and is to be started again
+            yield from loop
+            return
         yield from plan_freeze(after.container, self._options)  # it was started meanwhile
         again = [action for action in plan_disconnects(after, self._options) if self._count_tries(action) < _TRIES]
         if again:  # it was started, or connected, while it was cut
@@ -193,6 +209,7 @@ class Cutting:
                 self._probe.problem,
                 self._reached,
                 self._ask_outward(after, self._reached),
+                self._unsettled,
             ),
             want_frozen=self._options.freeze,
             far=self._far,

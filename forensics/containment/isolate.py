@@ -12,7 +12,7 @@ from forensics.containment.actions import ActionKind, IsolationOptions, Plan
 from forensics.containment.apply import apply_action
 from forensics.containment.beside import Beside
 from forensics.containment.journal import Journal, Performed
-from forensics.containment.plan import Scene, number_actions, plan_isolation
+from forensics.containment.plan import Scene, number_actions, plan_end_of_loop, plan_freeze, plan_isolation
 from forensics.containment.pointers import remember
 from forensics.model import JsonObject
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from forensics.containment.replacement import Replacement
     from forensics.evidence.case import Case
 
-_FIRST_KINDS = frozenset({ActionKind.FREEZE, ActionKind.RESTART_POLICY})
+_FIRST_KINDS = frozenset({ActionKind.FREEZE, ActionKind.RESTART_POLICY, ActionKind.END_LOOP})
 
 
 class ContainmentResult(NamedTuple):
@@ -48,8 +48,17 @@ class ContainmentResult(NamedTuple):
 
     @property
     def is_done(self) -> bool:
-        """Whether it is proved, no action failed, and nothing was started in its place."""
-        return self.proved and not self.replacements and not any(done.error for done in self.performed)
+        """Whether it is proved, no action failed for good, and nothing was started in its place."""
+        return self.proved and not self.replacements and not self.failed
+
+    @property
+    def failed(self) -> tuple[Performed, ...]:
+        """The actions that failed and did not succeed later: the engine may refuse one while it starts a container."""
+        return tuple(
+            done
+            for order, done in enumerate(self.performed)
+            if done.error and not any(later.makes_up_for(done) for later in self.performed[order + 1 :])
+        )
 
     def to_document(self) -> JsonObject:
         """Return the machine output."""
@@ -97,7 +106,7 @@ class Isolation:
             RefusedError: it cannot be cut off without cutting others.
         """
         self._started = time.monotonic()
-        self._engine, self._scene, self._case = engine, scene, case
+        self._engine, self._scene, self._case, self._options = engine, scene, case, options
         self._journal = Journal(case, scene.container.id)
         plan = plan_isolation(scene, options)
         first = self._journal.count_actions() + 1
@@ -115,9 +124,13 @@ class Isolation:
 
     def begin(self) -> str:
         """Freeze, capture, and do everything but the engine's disconnects; return why the cut is not certain yet."""
-        self._guarded = _guard(self._engine, self._scene, self._journal, self._plan)
+        self._guarded = [self._perform(action) for action in self._plan.actions if action.kind in _FIRST_KINDS]
+        if not all(done.is_applicable for done in self._guarded):
+            self._options = self._options._replace(freeze=True)
+        if any(done.note for done in self._guarded):
+            self._guarded += self._hold()
         self._cutting = cutting = self._prepared.result()
-        cutting.capture(self._plan)
+        cutting.capture(self._plan, freeze=self._options.freeze)
         cutting.run(self._select(lambda kind: kind not in _FIRST_KINDS and kind is not ActionKind.DISCONNECT))
         if any(action.kind is ActionKind.LOWER_FAR_ENDS for action in self._plan.actions):
             return cutting.see_cut()
@@ -139,16 +152,25 @@ class Isolation:
             replacements=cutting.replacements,
         )
 
+    def _hold(self) -> list[Performed]:
+        """Hold what was not as planned: it had ended before it was frozen, or the engine cannot but start it again."""
+        kinds = {done.action.kind for done in self._guarded}
+        had_ended = any(done.action.kind is ActionKind.FREEZE and done.found_nothing for done in self._guarded)
+        is_loop = had_ended and ActionKind.RESTART_POLICY in kinds and ActionKind.END_LOOP not in kinds
+        container = self._engine.find_container(self._scene.container.id)
+        after = int(self._plan.actions[-1].id[1:]) + 1
+        loop = number_actions(plan_end_of_loop(container, was_seen=True) if is_loop else (), after)
+        performed = [self._perform(action) for action in loop]
+        container = self._engine.find_container(container.id)
+        rest = number_actions(plan_freeze(container, self._options), after + len(loop))
+        return performed + [self._perform(action) for action in rest]
+
+    def _perform(self, action: Action) -> Performed:
+        change = partial(apply_action, action, self._engine, self._scene.container, self._scene.footprint)
+        return self._journal.perform(action, change)
+
     def _select(self, wanted: Callable[[ActionKind], bool]) -> list[Action]:
         return [action for action in self._plan.actions if wanted(action.kind)]
-
-
-def _guard(engine: ContainmentEngine, scene: Scene, journal: Journal, plan: Plan) -> list[Performed]:
-    return [
-        journal.perform(action, partial(apply_action, action, engine, scene.container, scene.footprint))
-        for action in plan.actions
-        if action.kind in _FIRST_KINDS
-    ]
 
 
 def _prepare(engine: ContainmentEngine, scene: Scene, journal: Journal, options: IsolationOptions) -> Cutting:

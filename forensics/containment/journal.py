@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from forensics.containment.actions import Action, Plan, parse_action
+from forensics.containment.actions import NOTHING, Action, NotApplicableError, Plan, parse_action
 from forensics.errors import IrError
 from forensics.model import EvidenceItem, JsonObject
 
@@ -21,16 +21,37 @@ _METHOD = "ir containment"
 
 
 class Performed(NamedTuple):
-    """How one action ended; ``error`` is empty where it was done."""
+    """How one action ended; ``error`` is empty where it was done, or where the engine knows no such thing."""
 
     action: Action
     error: str = ""
     note: str = ""
+    is_applicable: bool = True
+
+    @property
+    def result(self) -> str:
+        """The word for it: *ok*, *failed* or *not applicable*."""
+        if not self.is_applicable:
+            return "not applicable"
+        return "failed" if self.error else "ok"
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there was nothing to change."""
+        return self.note.startswith(NOTHING)
+
+    def makes_up_for(self, other: Performed) -> bool:
+        """Whether this is the same change as *other*, and done."""
+        mine, theirs = ((one.action.parameters.get("attachment") or {}).get("name") for one in (self, other))
+        return not self.error and self.action.kind is other.action.kind and mine == theirs
 
     def to_document(self) -> JsonObject:
         """Return the JSON form."""
-        result = "failed" if self.error else "ok"
-        return self.action.to_document() | {"result": result, "error": self.error or None, "note": self.note or None}
+        return self.action.to_document() | {
+            "result": self.result,
+            "error": self.error or None,
+            "note": self.note or None,
+        }
 
 
 class Journal:
@@ -124,6 +145,9 @@ class Journal:
         )
         try:
             note = change()
+        except NotApplicableError as error:
+            self._record(event, result="not applicable", action=document, note=error.message)
+            return Performed(action, note=error.message, is_applicable=False)
         except (IrError, OSError) as error:  # an OSError: what was looked at a moment ago is gone
             message = error.message if isinstance(error, IrError) else str(error)
             self._record(event, result="failed", error=message, action=document)

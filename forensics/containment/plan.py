@@ -12,7 +12,7 @@ from forensics.text import show
 
 if TYPE_CHECKING:
     from forensics.engine.footprint import Footprint, NamespaceUse
-    from forensics.engine.netns import Interface, Snapshot
+    from forensics.engine.net_facts import Interface, Snapshot
 
 _UNCUTTABLE = frozenset({"none", "host"})
 _WITHOUT_RESOLVER = frozenset({"bridge", "host", "none", "podman"})
@@ -139,6 +139,22 @@ def _guard(container: Container, options: IsolationOptions) -> Iterator[Action]:
             inverse=f"set the restart policy back to {show(name)}",
             precondition="the engine keeps the container (no --rm)",
             parameters={"name": name, "maximum_retries": retries},
+        )
+    yield from plan_end_of_loop(container)
+
+
+def plan_end_of_loop(container: Container, *, was_seen: bool = False) -> Iterator[Action]:
+    """Yield what takes back the start that the engine has scheduled: a changed policy alone does not.
+
+    With *was_seen* also for one that was between two tries a moment ago, so that the undo resumes the loop.
+    """
+    if was_seen or container.status == "restarting":
+        yield Action(
+            "",
+            ActionKind.END_LOOP,
+            effect="take back the engine's next start of the container, which would connect it again",
+            inverse="start the container, and with it the loop",
+            precondition="nothing of the container runs: the engine waits between two tries",
         )
 
 
@@ -272,7 +288,7 @@ def _warn(scene: Scene, options: IsolationOptions) -> Iterator[str]:
     elif scene.sharing:
         yield f"these containers share its network and are cut off too: {', '.join(map(show, scene.sharing))}"
     if container.status == "restarting":
-        yield "the engine starts it again and again; it may do so once more, without a network and without a freeze"
+        yield "the engine started it again and again; that is ended, and nothing of it runs until it is released"
     frozen = options.freeze or container.status == "paused"
     for mount in container.mounts:
         if mount.source.endswith(_ENGINE_SOCKETS) and mount.source not in scene.doors and not frozen:

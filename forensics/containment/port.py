@@ -31,6 +31,12 @@ class ContainmentEngine(Protocol):
     def unpause(self, container: Container) -> None:
         """Let all processes go on."""
 
+    def start(self, container: Container) -> object:
+        """Start it."""
+
+    def kill(self, container: Container, signal: str = "KILL") -> None:
+        """Send a signal to its first process."""
+
     def connect_network(self, container: Container, attachment: NetworkAttachment) -> None:
         """Attach the container to a network."""
 

@@ -6,6 +6,7 @@ that no packet arrives or none comes back. Without an answer before the cut, sil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -110,6 +111,22 @@ def find_gateways(container: Container) -> tuple[str, ...]:
         str((endpoint or {}).get(key) or "") for endpoint in attached.values() for key in ("Gateway", "IPv6Gateway")
     )
     return tuple(dict.fromkeys(address for address in found if address and not address.startswith("fe80")))
+
+
+def find_unsettled(paths: tuple[str, ...], addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of *addresses* that cannot answer yet: an address of their subnet is tentative (RFC 4862, 5.4).
+
+    *paths* open the network namespaces of both sides: on either, the kernel may still ask whether an address is free.
+    """
+    if not any(":" in address for address in addresses):
+        return ()
+    import ipaddress  # noqa: PLC0415 - only where an IPv6 address does not answer
+
+    subnets = []
+    for path in filter(None, paths):
+        with contextlib.suppress(OSError, EngineError), Namespace(path) as namespace:
+            subnets += [ipaddress.ip_interface(found).network for found in namespace.list_tentative()]
+    return tuple(one for one in addresses if any(ipaddress.ip_address(one) in subnet for subnet in subnets))
 
 
 def _build(family: int, token: bytes) -> bytes:

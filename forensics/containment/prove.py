@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from forensics.engine.netns import Snapshot, to_document
+from forensics.engine.net_facts import Snapshot, to_document
 from forensics.model import JsonObject
 from forensics.text import show
 
@@ -24,6 +24,7 @@ _NO_NETWORK = frozenset({"none"})
 class Probes(NamedTuple):
     """Which addresses answered before and after; ``problem`` says why nobody could be asked.
 
+    ``unsettled`` are those that could not answer yet, because an IPv6 address on the way was in its first second.
     ``reached_before`` and ``reached_after`` are gateways that answered when asked from its own namespace.
     """
 
@@ -33,6 +34,7 @@ class Probes(NamedTuple):
     problem: str = ""
     reached_before: tuple[str, ...] = ()
     reached_after: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
 
 
 class Observation(NamedTuple):
@@ -155,6 +157,7 @@ def _describe(seen: Observation, reasons: tuple[str, ...]) -> JsonObject:
             "reached_before": list(seen.probes.reached_before),
             "reached_after": list(seen.probes.reached_after),
             "inconclusive": sorted(set(seen.probes.asked) - set(seen.probes.before)),
+            "unsettled": list(seen.probes.unsettled),
             "problem": seen.probes.problem or None,
         },
     }

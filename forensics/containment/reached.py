@@ -30,6 +30,8 @@ _WITHOUT_NAMES = frozenset({"bridge", "podman", "none", "host"})
 _PATIENCE_SECONDS = 12.0
 """A new IPv6 address answers after a second only (RFC 4862, 5.4), and somebody whom an attacker taught another hardware
 address believes that for eight seconds more: five of delay, three questions (arp(7))."""
+_HOPE_SECONDS = 4.0
+"""For an address that could not answer before the cut: it may after a second, and lost questions are repeated."""
 _ROUND_SECONDS = 0.3
 _MOST_NAMES = 8
 _MOST_PEERS = 3
@@ -69,17 +71,19 @@ def reach(engine: ContainmentEngine, container: Container, before: JsonObject) -
     addresses = tuple(value for item in container.networks for value in (item.ipv4, item.ipv6) if value)
     wanted = set(before.get("answered_before") or ()) & set(addresses)
     outward = set(before.get("reached_before") or ())
-    asking = [Beside(partial(_echo, "the engine's side", find_engine_namespace(engine.url), addresses, wanted))]
+    hoped = set(before.get("unsettled") or ()) & set(addresses)
+    asking = [Beside(partial(_echo, "the engine's side", find_engine_namespace(engine.url), addresses, wanted, hoped))]
     names = []
     for item in container.networks:
         peers = _list_peers(engine, container, item)
         of_network = tuple(filter(None, (item.ipv4, item.ipv6)))
         for peer in peers[:1]:
             place = f"peer {show(peer.name)}"
-            asking.append(Beside(partial(_echo, place, _path(peer), of_network, wanted & set(of_network))))
+            theirs, perhaps = wanted & set(of_network), hoped & set(of_network)
+            asking.append(Beside(partial(_echo, place, _path(peer), of_network, theirs, perhaps)))
         if item.name not in _WITHOUT_NAMES:
             names.append(_ask_names(container, item, peers))
-    own = _echo("its own namespace", _path(container), find_gateways(container), outward)
+    own = _echo("its own namespace", _path(container), find_gateways(container), outward, set())
     return Reached(tuple(one.result() for one in asking), own, tuple(names))
 
 
@@ -127,17 +131,18 @@ def _ask_names(container: Container, item: NetworkAttachment, peers: list[Contai
     return Asked(place, (), (), "no resolver answers there")
 
 
-def _echo(place: str, path: str, addresses: tuple[str, ...], wanted: set[str]) -> Asked:
-    """Ask until everything in *wanted* has answered, within bounds."""
+def _echo(place: str, path: str, addresses: tuple[str, ...], wanted: set[str], hoped: set[str]) -> Asked:
+    """Ask until everything in *wanted* and *hoped* has answered, or the patience for it is at its end."""
     if not path or not addresses:
         return Asked(place, (), (), "" if path else "its network namespace cannot be looked at")
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    started = time.monotonic()
     answered: set[str] = set()
     with contextlib.closing(EchoProbe(path)) as probe:
         while not probe.problem:
             probe.send(tuple(set(addresses) - answered))
             answered |= set(probe.collect(_ROUND_SECONDS))
-            if not wanted - answered or time.monotonic() > deadline:
+            passed = time.monotonic() - started
+            if not (wanted | hoped) - answered or passed > (_PATIENCE_SECONDS if wanted - answered else _HOPE_SECONDS):
                 break
         return Asked(place, addresses, tuple(sorted(answered)), probe.problem)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from forensics.engine.base import Container, NetworkAttachment
     from forensics.evidence.case import Case
 
-_LAST_KINDS = frozenset({ActionKind.FREEZE})
+_LAST_KINDS = frozenset({ActionKind.FREEZE, ActionKind.END_LOOP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,11 @@ class _Release:
         for action in reversed(open_actions):
             if action.kind in _LAST_KINDS:
                 self._undo(action, container, footprint)
-        if again := reattach_missing(self._engine, self._id, wanted):
+        if any(action.kind is ActionKind.END_LOOP for action in open_actions):
+            self.differences.append(
+                "it ends and is started again as before; nobody was asked whether it can be reached"
+            )
+        elif again := reattach_missing(self._engine, self._id, wanted):
             self._notes |= mend_attachments(self._engine, self._id, wanted) | again
         self._check(open_actions, wanted)
 
@@ -162,7 +166,14 @@ class _Release:
         problems, differences = compare(container, open_actions, wanted, self._notes)
         self.reasons += problems
         self.differences += differences
-        if container.is_running and (wanted or container.networks):
+        if container.status == "exited" and any(
+            done.action.kind is ActionKind.RESTART_POLICY for done in self.performed
+        ):
+            self.differences.append(
+                "it ended while nothing started it again; to start it: docker start " + self._id[:12]
+            )
+        in_loop = any(action.kind is ActionKind.END_LOOP for action in open_actions)
+        if container.is_running and not in_loop and (wanted or container.networks):
             before = self._journal.read_probe()
             self._reached = reach(self._engine, container, before)
             self.reasons += judge(self._reached, before)

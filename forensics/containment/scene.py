@@ -17,7 +17,7 @@ from forensics.model import JsonObject
 if TYPE_CHECKING:
     from forensics.containment.port import ContainmentEngine
     from forensics.engine.base import Container
-    from forensics.engine.netns import Snapshot
+    from forensics.engine.net_facts import Snapshot
 
 _LOOKS = 3
 
@@ -93,7 +93,8 @@ def read_snapshots(footprint: Footprint) -> tuple[tuple[tuple[NamespaceUse, Snap
 
 def _find_services(footprint: Footprint, snapshots: tuple[tuple[NamespaceUse, Snapshot], ...]) -> tuple[str, ...]:
     """Return the loopback addresses where somebody answers who is no process of the container, and can be asked."""
-    from forensics.engine.netns import find_loopback_services, open_one  # noqa: PLC0415 - see above
+    from forensics.engine.net_facts import find_loopback_services  # noqa: PLC0415 - see above
+    from forensics.engine.netns import open_one  # noqa: PLC0415 - see above
 
     found: set[str] = set()
     for use, snapshot in snapshots:
@@ -109,7 +110,7 @@ def _find_services(footprint: Footprint, snapshots: tuple[tuple[NamespaceUse, Sn
 
 def capture(scene: Scene) -> JsonObject:
     """Return what dies with the cut, in the words of the sockets and processes artefacts."""
-    from forensics.engine.netns import to_document  # noqa: PLC0415 - see above
+    from forensics.engine.net_facts import to_document  # noqa: PLC0415 - see above
 
     owners = read_socket_owners(scene.footprint.members)
     documents = [to_document(snapshot) for _, snapshot in scene.own]

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from forensics.engine.host_proc import HostProcess
-from forensics.engine.netns import TCP_STATES, Interface, Namespace
+from forensics.engine.net_facts import TCP_STATES, Interface
+from forensics.engine.netns import Namespace
 from forensics.engine.procfs import namespace_inode, read_bytes, read_or_empty
 from forensics.engine.unix_diag import UNIX_TYPES, list_unix_sockets
 from forensics.errors import EngineError

@@ -1,4 +1,4 @@
-"""What one network namespace holds, as the kernel tells the host: interfaces, addresses, routes, sockets, counters.
+"""Opens a network namespace and reads what it holds: interfaces, addresses, routes, sockets, counters, ways out.
 
 Nothing in the container is asked, because an attacker answers there. A namespace that a process holds open, or that is
 bound to a file, counts as much as one that a process lives in.
@@ -13,85 +13,23 @@ import socket
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from forensics.engine.netlink import Attributes, Netlink, RawSocket, entered, parse_attributes
+from forensics.engine.net_facts import PROTOCOLS, Interface, Snapshot
+from forensics.engine.netlink import Attributes, Netlink, entered, parse_attributes
 from forensics.errors import EngineError
-from forensics.model import JsonObject
 from forensics.text import from_bytes
 
-ESTABLISHED = 1
-TCP_STATES = (
-    *("", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT"),
-    *("LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"),
-)
-"""The kernel's numbers of TCP states (include/net/tcp_states.h); 0 is none."""
-_PROTOCOLS = ((socket.IPPROTO_TCP, "tcp"), (socket.IPPROTO_UDP, "udp"), (socket.IPPROTO_RAW, "raw"))
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _IFLA_ADDRESS, _IFLA_NAME, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_STATS64 = 1, 3, 5, 18, 23
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _NDA_DST, _NDA_LLADDR = 1, 2
+_TENTATIVE = 0x40
+"""IFA_F_TENTATIVE (linux/if_addr.h)."""
 _LOOPBACK = 0x8
 _UP = 0x1
-_FALLBACK_TUNNELS = {
-    "tunl0": "ipip",
-    "sit0": "sit",
-    "gre0": "gre",
-    "gretap0": "gretap",
-    "erspan0": "erspan",
-    "ip6tnl0": "ip6tnl",
-    "ip6gre0": "ip6gre",
-    "ip_vti0": "vti",
-    "ip6_vti0": "vti6",
-}
-"""Devices that the kernel makes by itself, down and without address, in every namespace, and their kinds."""
 _ROUTE_PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket looks the route up and sends nothing."""
-
-
-class Interface(NamedTuple):
-    """One interface; ``peer_index`` is the index of its other end or parent in the namespace where that lives."""
-
-    ifindex: int
-    name: str
-    kind: str
-    mac: str
-    is_up: bool
-    is_loopback: bool
-    peer_index: int
-    addresses: tuple[str, ...]
-    rx_packets: int
-    tx_packets: int
-    rx_bytes: int
-    tx_bytes: int
-
-    @property
-    def is_harmless(self) -> bool:
-        """Whether it is loopback, or an unraised fallback device of the kernel; its name alone says nothing."""
-        is_fallback = bool(self.kind) and _FALLBACK_TUNNELS.get(self.name) == self.kind
-        return self.is_loopback or (is_fallback and not self.is_up and not self.addresses)
-
-
-class Snapshot(NamedTuple):
-    """What a namespace held at one moment; ``routes`` leave out those of loopback."""
-
-    inode: int
-    interfaces: tuple[Interface, ...]
-    routes: tuple[str, ...]
-    neighbours: tuple[tuple[str, str], ...]
-    sockets: tuple[RawSocket, ...]
-    reachable: tuple[str, ...]
-
-    @property
-    def uplinks(self) -> tuple[Interface, ...]:
-        """The interfaces through which a packet could leave, now or once raised."""
-        return tuple(interface for interface in self.interfaces if not interface.is_harmless)
-
-    @property
-    def established(self) -> tuple[RawSocket, ...]:
-        """TCP connections with anyone but this namespace itself."""
-        return tuple(found for found in self.sockets if is_foreign_connection(found))
 
 
 class Namespace:
@@ -133,7 +71,7 @@ class Namespace:
         names = {interface.ifindex: interface for interface in interfaces}
         sockets = [
             found
-            for protocol, _ in _PROTOCOLS
+            for protocol, _ in PROTOCOLS
             for family in _FAMILIES
             for found in self.netlink.sockets(family, protocol)
         ]
@@ -145,6 +83,14 @@ class Namespace:
             sockets=tuple(sockets),
             reachable=self.probe_routes(),
         )
+
+    def list_tentative(self) -> tuple[str, ...]:
+        """Return the addresses, with their prefix lengths, about which the kernel still asks whether they are free.
+
+        Until then nothing is sent from them and nothing answers at them (RFC 4862, 5.4).
+        """
+        grouped = _group_addresses(self.netlink.addresses(), _TENTATIVE)
+        return tuple(address for addresses in grouped.values() for address in addresses)
 
     def probe_routes(self, targets: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return those of the probe addresses and *targets* to which this namespace knows a way; sends nothing."""
@@ -200,56 +146,6 @@ def _check_is_namespace(device: int, path: str) -> None:
         raise OSError(errno.EINVAL, "no namespace", path)
 
 
-def is_foreign_connection(found: RawSocket) -> bool:
-    """Whether this is a TCP connection, half-open ones included, to another address than its own or loopback."""
-    if found.protocol != socket.IPPROTO_TCP or TCP_STATES[found.state] in {"", "CLOSE", "LISTEN", "TIME_WAIT"}:
-        return False
-    remote = found.remote[0].removeprefix("::ffff:")
-    return remote != found.local[0].removeprefix("::ffff:") and not remote.startswith("127.") and remote != "::1"
-
-
-def find_loopback_services(snapshot: Snapshot) -> tuple[RawSocket, ...]:
-    """Return what listens on an IPv4 loopback address that is not 127.0.0.1: where Docker puts its resolver."""
-    return tuple(
-        found
-        for found in snapshot.sockets
-        if found.local[0].startswith("127.")
-        and found.local[0] != "127.0.0.1"
-        and (found.protocol == socket.IPPROTO_UDP or TCP_STATES[found.state] == "LISTEN")
-    )
-
-
-def to_document(snapshot: Snapshot) -> JsonObject:
-    """Return the snapshot as JSON; names are the attacker's and unescaped."""
-    return {
-        "namespace": snapshot.inode,
-        "interfaces": [_render_interface(interface) for interface in snapshot.interfaces],
-        "routes": list(snapshot.routes),
-        "neighbours": [{"address": address, "mac": mac} for address, mac in snapshot.neighbours],
-        "sockets": [render_socket(found) for found in snapshot.sockets],
-        "routes_found_to": list(snapshot.reachable),
-    }
-
-
-def render_socket(found: RawSocket) -> JsonObject:
-    """Return one socket as JSON, in the words of the sockets artefact."""
-    return {
-        "proto": dict(_PROTOCOLS)[found.protocol],
-        "family": "ipv4" if found.family == socket.AF_INET else "ipv6",
-        "local_addr": found.local[0],
-        "local_port": found.local[1],
-        "remote_addr": found.remote[0],
-        "remote_port": found.remote[1],
-        "state": TCP_STATES[found.state] if found.state < len(TCP_STATES) else str(found.state),
-        "inode": found.inode,
-        "uid": found.uid,
-    }
-
-
-def _render_interface(interface: Interface) -> JsonObject:
-    return interface._asdict() | {"addresses": list(interface.addresses)}
-
-
 def _parse_link(header: bytes, found: Attributes, addresses: dict[int, list[str]]) -> Interface:
     _, index, flags, _ = struct.unpack("=HiII", header[2:])
     counters = struct.unpack_from("=QQQQ", found.get(_IFLA_STATS64, b"").ljust(32, b"\0"))
@@ -273,10 +169,12 @@ def _parse_kind(info: bytes) -> str:
     return from_bytes(parse_attributes(info).get(1, b"").rstrip(b"\0"))
 
 
-def _group_addresses(raw: list[tuple[bytes, Attributes]]) -> dict[int, list[str]]:
+def _group_addresses(raw: list[tuple[bytes, Attributes]], flag: int = 0) -> dict[int, list[str]]:
     grouped: dict[int, list[str]] = {}
     for header, found in raw:
-        family, prefix, _, _, index = struct.unpack("=BBBBI", header)
+        family, prefix, flags, _, index = struct.unpack("=BBBBI", header)
+        if flags & flag != flag:
+            continue
         address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
         if family in _FAMILIES and address:
             grouped.setdefault(index, []).append(f"{socket.inet_ntop(family, address)}/{prefix}")

@@ -98,6 +98,14 @@ class WireEngine:
         """Let all processes go on."""
         self._call("POST", f"/containers/{container.id}/unpause")
 
+    def start(self, container: Container) -> None:
+        """Start it."""
+        self._call("POST", f"/containers/{container.id}/start")
+
+    def kill(self, container: Container, signal: str = "KILL") -> None:
+        """Send a signal to its first process; of one that waits to be started again, take back the start instead."""
+        self._call("POST", f"/containers/{container.id}/kill?signal={_quote(signal)}")
+
     def connect_network(self, container: Container, attachment: NetworkAttachment) -> None:
         """Attach the container to a network with the aliases, addresses and options given."""
         endpoint = render_endpoint(attachment)

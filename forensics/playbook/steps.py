@@ -31,7 +31,7 @@ def isolate(context: RunContext, arguments: JsonObject) -> Done:
     )
     result = isolate_container(context.engine, read_scene(context.engine, context.container), context.case, options)
     context.objects["containment"] = result
-    failures = tuple(f"{done.action.effect}: {done.error}" for done in result.performed if done.error)
+    failures = tuple(f"{done.action.effect}: {done.error}" for done in result.failed)
     if not result.proved:
         failures += tuple(f"not proved: {reason}" for reason in result.proof.reasons)
     return Done({"proved": result.proved, "seconds": result.seconds}, failures)

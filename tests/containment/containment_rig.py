@@ -13,6 +13,7 @@ from pathlib import Path
 
 from forensics.containment.actions import IsolationOptions
 from forensics.containment.isolate import ContainmentResult, isolate
+from forensics.containment.probe import find_unsettled
 from forensics.containment.release import ReleaseResult, release
 from forensics.containment.scene import find_engine_namespace, read_scene
 from forensics.engine.base import Container
@@ -89,6 +90,12 @@ class Box:
         done = subprocess.run(["nsenter", "-t", pid, "-n", *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def settle(self, name: str) -> None:
+        """Wait until its IPv6 addresses answer: the kernel asks for a second whether an address is taken."""
+        addresses = tuple(item.ipv6 for item in self.find(name).networks if item.ipv6)
+        sides = (find_engine_namespace(self.engine.url), f"/proc/{self.find(name).pid}/ns/net")
+        wait_until(lambda: not find_unsettled(sides, addresses))
 
     def clean(self) -> None:
         if self._containers:

@@ -140,3 +140,20 @@ def test_podman_leaves_a_frozen_containers_interface_and_makes_none_yet_all_is_c
     assert (after.ipv4, after.aliases) == (before[0].ipv4, before[0].aliases)
     assert before[0].mac in box.enter(suspect, "ip", "link")
     assert before[0].ipv4 in released.proof["reached"]["inward"][0]["answered"]
+
+
+def test_podman_cannot_change_a_restart_policy_so_the_container_is_held_frozen(
+    podman: WireEngine, own_folders: Path
+) -> None:
+    box, lab = OwnBox("own:1", podman), Lab(podman, own_folders)
+    suspect = box.run("suspect", "--network", box.network("n"), "--restart", "always")
+    result = lab.isolate(suspect, freeze=False)
+    assert result.is_done, result.to_document()
+    policy = next(done for done in result.performed if done.action.kind == "restart-policy")
+    assert policy.to_document()["result"] == "not applicable"
+    assert "cannot change a restart policy" in policy.note
+    assert result.proof.document["frozen"] is True, "although nobody asked for that"
+    assert box.find(suspect).status == "paused"
+    released = lab.release(result)
+    assert released.restored, released.reasons
+    assert box.find(suspect).status == "running"

@@ -143,6 +143,7 @@ def test_several_networks_come_back_in_order_with_aliases_addresses_and_links(bo
     )
     box.docker("network", "connect", third, suspect)
     before = {item.name: item for item in box.find(suspect).networks}
+    box.settle(suspect)
     result = lab.isolate(suspect)
     assert result.proved, result.proof.reasons
     probe = result.proof.document["probe"]

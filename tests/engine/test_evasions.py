@@ -19,7 +19,8 @@ from forensics.engine.docker import DockerEngine, connect
 from forensics.engine.footprint import read_footprint
 from forensics.engine.held import find_held
 from forensics.engine.namespace_search import list_descriptor_tables
-from forensics.engine.netns import Interface, Namespace
+from forensics.engine.net_facts import Interface
+from forensics.engine.netns import Namespace
 from forensics.engine.process_table import Shared, read_process_table
 from forensics.engine.procfs import namespace_inode
 
