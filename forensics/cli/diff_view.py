@@ -25,6 +25,8 @@ from forensics.model import FileEntry, JsonObject
 from forensics.text import encode_base64, from_bytes, show, show_path
 
 _MAX_TEXT_BYTES = 256 * 1024
+_MAX_BATCH_BYTES = 48 << 20
+_ENTRY_BYTES = 2048
 _SHOWN_FOLDERS = 15
 _WORTH_KEEPING = 20_000
 """Paths of a tree from which on its index is kept in the user's cache."""
@@ -90,11 +92,28 @@ def count_by_package(differences: Iterable[Difference], owners: Mapping[bytes, b
 
 
 def read_texts(a: Side, b: Side, differences: Iterable[Difference]) -> Iterator[tuple[Difference, str]]:
-    """Yield the unified diff of each difference whose content changed and is text on both sides."""
-    changed = [item for item in differences if "content" in item.change.fields and item.change.before]
-    before = _read(a, (item.change.before for item in changed))
-    after = _read(b, (item.change.after for item in changed))
-    for item in changed:
+    """Yield, in their order, the unified diff of each difference whose content changed and is text on both sides.
+
+    As many contents as memory may hold are read in one pass over the layers; more of them take more passes.
+    """
+    batch: list[Difference] = []
+    size_bytes = 0
+    for item in differences:
+        sizes = [entry.size_bytes for entry in (item.change.before, item.change.after) if entry is not None]
+        if "content" not in item.change.fields or not item.change.before or max(sizes) > _MAX_TEXT_BYTES:
+            continue
+        if size_bytes + sum(sizes) > _MAX_BATCH_BYTES:
+            yield from _read_batch(a, b, batch)
+            batch, size_bytes = [], 0
+        batch.append(item)
+        size_bytes += sum(sizes) + _ENTRY_BYTES
+    yield from _read_batch(a, b, batch)
+
+
+def _read_batch(a: Side, b: Side, batch: list[Difference]) -> Iterator[tuple[Difference, str]]:
+    before = _read(a, (item.change.before for item in batch)) if batch else {}
+    after = _read(b, (item.change.after for item in batch)) if batch else {}
+    for item in batch:
         old = before.get(item.change.before.sha256 or "") if item.change.before else None
         new = after.get(item.change.after.sha256 or "") if item.change.after else None
         if old is not None and new is not None and (text := render_text_difference(item, old, new)):
@@ -109,7 +128,8 @@ def emit_document(
     a: Side, b: Side, differences: Iterable[Difference], owners: Mapping[bytes, bytes], *, text: bool
 ) -> None:
     """Write the document ``ir.diff/1``."""
-    texts = {item.path: diff for item, diff in read_texts(a, b, differences)} if text else {}
+    texts = read_texts(a, b, differences) if text else iter(())
+    ahead = next(texts, None)
     head = json.dumps({"schema": "ir.diff/1", "a": a.name, "b": b.name})
     tail = json.dumps(
         {
@@ -126,7 +146,10 @@ def emit_document(
     out = sys.stdout
     out.write(head.removesuffix("}") + ', "changes": [')
     for number, item in enumerate(differences):
-        out.write((",\n" if number else "\n") + json.dumps(_describe(item, texts.get(item.path))))
+        diff = None
+        if ahead is not None and ahead[0].path == item.path:
+            diff, ahead = ahead[1], next(texts, None)
+        out.write((",\n" if number else "\n") + json.dumps(_describe(item, diff)))
     out.write("],\n" + tail.removeprefix("{") + "\n")
 
 

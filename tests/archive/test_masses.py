@@ -1,4 +1,4 @@
-"""A little input that claims to be much: memory, time and disk stay bounded, and it is said; files with two readings."""
+"""A little input that claims to be much is bounded and said, and so are files with two readings."""
 
 from __future__ import annotations
 
