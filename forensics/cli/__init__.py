@@ -31,7 +31,6 @@ COMMANDS = {
     "run": ("forensics.cli.run", "Run a playbook on a container."),
     "playbook": ("forensics.cli.playbook", "List, show and run playbooks."),
     "approve": ("forensics.cli.approve", "Approve a step that a run waits with."),
-    "approve": ("forensics.cli.approve", "Approve a step that a run waits with."),
     "drill": ("forensics.cli.drill", "Rehearse on test containers, scored."),
 }
 """Every command: its module (which holds `command`) and its one line in `ir --help`."""
