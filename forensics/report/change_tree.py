@@ -78,17 +78,18 @@ def grow_tree(changes: Iterable[Change], cited: Mapping[bytes, tuple[int, ...]])
     root = _Draft()
     drafts = 0
     for change in changes:
-        drafts += _plant(root, change, cited.get(change.path.lstrip(b"/"), ()), room=drafts < _MOST_DRAFTS)
+        path = change.path.lstrip(b"/")
+        drafts += _plant(root, path, change, cited.get(path, ()), room=drafts < _MOST_DRAFTS)
     budget = [_MOST_LEAVES]
     return _finish(b"", root, None, budget, opened=True)
 
 
-def _plant(root: _Draft, change: Change, findings: tuple[int, ...], *, room: bool) -> int:
+def _plant(root: _Draft, path: bytes, change: Change, findings: tuple[int, ...], *, room: bool) -> int:
     """Put one change where it belongs; return how many folders that made. What is cited always has room."""
-    *folders, name = change.path.lstrip(b"/").split(b"/")
+    *folders, name = path.split(b"/")
     if len(folders) > _DEEPEST:
         folders, name = folders[:_DEEPEST], b"/".join((*folders[_DEEPEST:], name))
-    draft, made = root, 0
+    draft, made, kind = root, 0, change.kind
     for folder in (None, *folders):
         if folder is not None:
             if folder not in draft.folders:
@@ -98,13 +99,19 @@ def _plant(root: _Draft, change: Change, findings: tuple[int, ...], *, room: boo
                 draft.folders[folder] = _Draft()
                 made += 1
             draft = draft.folders[folder]
-        draft.counts[change.kind] = draft.counts.get(change.kind, 0) + 1
+        draft.counts[kind] = draft.counts.get(kind, 0) + 1
         draft.cited = draft.cited or bool(findings)
-    if findings or len(draft.changes) < (_MOST_KEPT_FOLDERS if _is_folder(change) else _MOST_KEPT_LEAVES):
+    if findings or _has_room(draft, change):
         draft.changes.append(Leaf(name, change, findings))
     else:
         draft.only_counted += 1
     return made
+
+
+def _has_room(draft: _Draft, change: Change) -> bool:
+    """Whether *change* is kept by name; only a full folder is asked what the change is, which costs unpacking it."""
+    kept = len(draft.changes)
+    return kept < _MOST_KEPT_LEAVES or (kept < _MOST_KEPT_FOLDERS and _is_folder(change))
 
 
 def _is_folder(change: Change) -> bool:

@@ -5,6 +5,7 @@ An indicator here says "seen in this incident", never "malicious everywhere": ea
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from datetime import UTC, datetime
@@ -52,18 +53,23 @@ def render_stix(report: Report) -> str:
                 report.case.id,
                 at,
                 name=name,
-                report_types=["incident"],
+                report_types=["threat-report"],
                 published=at,
                 object_refs=refs,
                 created_by_ref=identity["id"],
             )
         )
-    bundle = {"type": "bundle", "id": f"bundle--{uuid.uuid5(_NAMESPACE, json.dumps(objects))}", "objects": objects}
+    bundle = {"type": "bundle", "id": f"bundle--{_identify(json.dumps(objects))}", "objects": objects}
     return json.dumps(bundle, ensure_ascii=True, indent=1) + "\n"
 
 
+def _identify(key: str) -> uuid.UUID:
+    """Return the same id for the same key, in the form that STIX recommends (STIX 2.1, 2.9: a UUID of version 4)."""
+    return uuid.UUID(bytes=hashlib.sha256(_NAMESPACE.bytes + key.encode()).digest()[:16], version=4)
+
+
 def _object(kind: str, key: str, at: str, **properties: object) -> JsonObject:
-    identifier = f"{kind}--{uuid.uuid5(_NAMESPACE, f'{kind}:{key}')}"
+    identifier = f"{kind}--{_identify(f'{kind}:{key}')}"
     return {"type": kind, "spec_version": "2.1", "id": identifier, "created": at, "modified": at, **properties}
 
 

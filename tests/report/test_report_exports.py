@@ -89,6 +89,16 @@ def test_stix_bundle_is_accepted_by_the_oasis_library(report: Report) -> None:
     assert [entry.type for entry in bundle.objects].count("indicator") == 5
 
 
+def test_stix_bundle_is_accepted_by_the_validator_without_a_warning(report: Report) -> None:
+    from stix2validator import ValidationOptions, validate_string
+
+    options = ValidationOptions(version="2.1", strict=True)
+    result = validate_string(render_stix(report), options)
+    assert (result.is_valid, [*result.errors, *result.warnings]) == (True, [])
+    broken = render_stix(report).replace("[ipv4-addr:value =", "[ipv4-addr:value")
+    assert not validate_string(broken, options).is_valid
+
+
 def test_stix_patterns_quote_what_evidence_says(report: Report) -> None:
     objects = json.loads(render_stix(report))["objects"]
     patterns = [entry["pattern"] for entry in objects if entry["type"] == "indicator"]
