@@ -19,7 +19,7 @@ from forensics.errors import StorageError
 from forensics.model import EntryType, FileEntry
 
 _BATCH = 5_000
-_LONG = 512
+_LONG = 256
 _MAX_BATCH_BYTES = 4 * MIB
 _CACHE = "PRAGMA cache_size = -24000"
 _TYPES = tuple(EntryType)

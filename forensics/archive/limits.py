@@ -65,10 +65,10 @@ class Limits:
     """Anomalies kept of one code; the rest are counted."""
     max_extract_bytes: int = 64 * GIB
     """Distinct content that one extraction writes."""
-    memory_entries: int = 100_000
+    memory_entries: int = 200_000
     """Entries that one tree holds in memory; beyond, the index goes to a temporary SQLite file."""
     memory_bytes: int = 32 * MIB
-    """Names and attributes beyond 512 bytes that one tree holds in memory; as above."""
+    """Names and attributes beyond 256 bytes that one tree holds in memory; as above."""
     memory_content_bytes: int = 4 * MIB
     """Content that one visited file holds in memory; beyond, it goes to a temporary file."""
 

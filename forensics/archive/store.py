@@ -26,6 +26,7 @@ _MIN_ROOT_NAMES = 3
 DOCUMENTS = frozenset({b"manifest.json", b"index.json", b"oci-layout", b"repositories"})
 """Names of the tables of contents."""
 _IMAGE_PART = re.compile(rb"\A(blobs/sha256/[0-9a-f]{64}|[0-9a-f]{64}/layer\.tar|[0-9a-f]{64}\.(json|tar))\Z")
+_ROOT_FILE = re.compile(rb"(?:\./)?(?:" + b"|".join(sorted(_ROOT_NAMES)) + rb")/")
 _EXPECTED = re.compile(rb"(repositories|oci-layout|[0-9a-f]{64}/(json|VERSION))\Z")
 
 
@@ -152,6 +153,8 @@ class TarStore:
         self.is_crowded = False
         """Whether there were more members than are kept."""
         for member, content in read_tar(SeekableStream(file), limits, report):
+            if self.is_root and _ROOT_FILE.match(member.name) and b".." not in member.name:
+                continue
             name = clean_name(member.name)
             if name is None:
                 message = f"the member {show(member.name)} of the archive leads outside"
