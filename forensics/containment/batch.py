@@ -17,9 +17,12 @@ from forensics.containment.scene import read_scene
 from forensics.errors import IrError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from forensics.containment.actions import IsolationOptions
     from forensics.containment.plan import Scene
     from forensics.containment.port import ContainmentEngine
+    from forensics.containment.release import ReleaseResult
     from forensics.evidence.case import Case
 
 _AT_ONCE = 16
@@ -73,6 +76,34 @@ class _Member:
             yield
         except IrError as error:
             self.error = self.error or error
+
+
+class Released(NamedTuple):
+    """What became of each release; ``failed`` holds id and error of those that could not be begun."""
+
+    results: tuple[ReleaseResult, ...]
+    failed: tuple[tuple[str, IrError], ...]
+
+
+def release_many(
+    engine: ContainmentEngine, targets: tuple[tuple[str, Path], ...], open_case: Callable[[Path], Case]
+) -> Released:
+    """Release every container of *targets* (id and case) in their order, and prove each.
+
+    One after the other: an engine gives out the lowest free address, so that those who get theirs from it have it again
+    only in the order of their addresses. One that fails does not stop the others.
+    """
+    from forensics.containment.release import release  # noqa: PLC0415 - not needed to isolate
+
+    results: list[ReleaseResult] = []
+    failed: list[tuple[str, IrError]] = []
+    for container_id, root in targets:
+        try:
+            with open_case(root) as case:
+                results.append(release(engine, container_id, case))
+        except IrError as error:
+            failed.append((container_id, error))
+    return Released(tuple(results), tuple(failed))
 
 
 def isolate_many(

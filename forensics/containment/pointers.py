@@ -38,6 +38,12 @@ def find_by_name(ref: str) -> tuple[str, Path] | None:
     return None
 
 
+def list_contained() -> tuple[tuple[str, Path], ...]:
+    """Return id and case of every container that this host remembers as contained, and whose case is still there."""
+    ids = [path.stem for path in sorted(_folder().glob("*.json")) if path.stem and not set(path.stem) - _ID_DIGITS]
+    return tuple((found, case) for found in ids if (case := find_case(found)))
+
+
 def remember(container_id: str, name: str, case: Path) -> str:
     """Write the pointer; return what whoever releases must know if it cannot be written, else nothing.
 

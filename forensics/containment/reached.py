@@ -123,12 +123,22 @@ def _ask_names(container: Container, item: NetworkAttachment, peers: list[Contai
     gateways = find_gateways(container)
     try:
         for server in (RESOLVER, *gateways):
-            found = {name: resolve(_path(asker), server, name) for name in names}
-            if any(answer is not None for answer in found.values()):
-                return Asked(place, names, tuple(name for name, answer in found.items() if own & (answer or set())))
+            first = resolve(_path(asker), server, names[0])
+            if first is not None:
+                found = {names[0]: first} | {name: resolve(_path(asker), server, name) for name in names[1:]}
+                return _sort_names(asker, place, found, own)
     except (OSError, EngineError) as error:
         return Asked(place, (), (), f"no resolver could be asked ({error})")
     return Asked(place, (), (), "no resolver answers there")
+
+
+def _sort_names(asker: Container, place: str, found: dict[str, set[str] | None], own: set[str]) -> Asked:
+    """A name that another container has too, on another network of whoever asks, may rightly lead there."""
+    elsewhere = {name for name, answer in found.items() if answer and not own & answer and len(asker.networks) > 1}
+    asked = tuple(name for name in found if name not in elsewhere)
+    answered = tuple(name for name in asked if own & (found[name] or set()))
+    problem = f"{', '.join(map(show, sorted(elsewhere)))} is a name on another network of it too" if elsewhere else ""
+    return Asked(place, asked, answered, problem)
 
 
 def _echo(place: str, path: str, addresses: tuple[str, ...], wanted: set[str], hoped: set[str]) -> Asked:
