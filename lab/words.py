@@ -129,6 +129,8 @@ _COMPOSED = (
     "{t_where}: readable with 'inspect', by every process in it, and in crash reports",
     "a socket, FIFO or device of the host: recorded in inspect, never opened",
     "case sealed",
+    "nothing to freeze: it is {status}",
+    "it ended while nothing started it again; to start it: docker start {x}",
     "the containment of the subject",
     "contain the subject",
     "{path}: content changed",
@@ -142,6 +144,7 @@ _COMPOSED = (
 WORDS: tuple[str, ...] = tuple(dict.fromkeys((*_SHORT.split(), *_NAMES, *_COMPOSED)))
 NOT_SHOWN = frozenset(
     (
+        "nothing to ", "{nothing}freeze: it is {status}", "it ended while nothing started it again; to start it: docker start ",
         "analysis: {name}", "{span}; first sign: {description}", "{seconds}, from {at} to {until} ({end})",
         "{x} days {x2} hours", "{hours} h {x} min", "{minutes} min {x} s",
         "{where}: readable with 'inspect', by every process in it, and in crash reports",

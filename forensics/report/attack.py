@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from forensics.analyze.rule import ATTACK_VERSION
-from forensics.model import EvidenceRef, Finding, TimelineEvent
+from forensics.model import EvidenceRef, Finding, Severity, TimelineEvent
 from forensics.report.attack_table import REPLACED, TABLE, TACTICS
 from forensics.report.document import TacticStory, TechniqueUse
 
@@ -49,10 +49,13 @@ def name_technique(technique: str) -> str:
 def tell_story(findings: Sequence[Finding], timeline: Iterable[TimelineEvent]) -> tuple[TacticStory, ...]:
     """Group findings by tactic in life-cycle order, techniques by first sign; findings are numbered from 1.
 
-    A technique that serves several tactics is told once, under its first one, so that a count is a count.
+    A technique that serves several tactics is told once, under its first one, so that a count is a count. What is said
+    for information only is no part of an attack.
     """
     uses: dict[str, dict[str, list[int]]] = {}
     for number, finding in enumerate(findings, start=1):
+        if finding.severity is Severity.INFO:
+            continue
         for technique in dict.fromkeys(map(current_technique, finding.attack)):
             _, tactics = TECHNIQUES.get(technique, ("", (OTHER,)))
             uses.setdefault(tactics[0], {}).setdefault(technique, []).append(number)

@@ -18,6 +18,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined,
 from markupsafe import Markup
 
 from forensics import __version__
+from forensics.analyze.verdict import is_deed
 from forensics.errors import UsageError
 from forensics.model import LedgerLine, Outcome, Severity
 from forensics.report.attack import ATTACK_VERSION, name_technique
@@ -170,9 +171,10 @@ def _make_context(report: Report) -> dict[str, object]:
 
 
 def _choose_next_steps(report: Report) -> tuple[str, ...]:
-    """Return what the worst findings ask for, each once, at most four."""
-    steps = dict.fromkeys(finding.next for finding in report.analysis.findings if finding.next)
-    return tuple(steps)[:4]
+    """Return what the findings that count ask for, worst first, each once, at most four; deeds before settings."""
+    telling = [each for each in report.analysis.findings if each.next and each.severity.rank <= Severity.MEDIUM.rank]
+    deeds = [each for each in telling if is_deed(each)] or telling
+    return tuple(dict.fromkeys(each.next for each in deeds))[:4]
 
 
 def _make_explainer(gaps: tuple[LedgerLine, ...]) -> Callable[..., list[LedgerLine]]:

@@ -62,6 +62,7 @@ class Phrasebook:
                 by_start[start].append(phrase)
         anywhere = by_start.pop("", [])
         self._tails = [(_compile("{head}" + each.source), each) for each in anywhere if each.source[0] in " ,;"]
+        self._counts = [(pattern, each) for pattern, each in self._tails if set(_GAP.findall(each.source)) <= _NUMBERS]
         whole = [each for each in anywhere if each.source[0] not in " ,;"]
         self._by_start = {start: _sort([*own, *whole]) for start, own in by_start.items()}
         self._anywhere = _sort(whole)
@@ -73,10 +74,7 @@ class Phrasebook:
         for pattern, phrase in self._by_start.get(sentence[:_START], self._anywhere):
             if match := pattern.fullmatch(sentence):
                 return self._fill(phrase.target, match.groupdict(), find)
-        for pattern, phrase in self._tails:
-            if match := pattern.fullmatch(sentence):
-                return find(match["head"]) + self._fill(phrase.target, match.groupdict(), find)
-        return None
+        return _tell_tail(self._tails, sentence, find)
 
     def _fill(self, target: str, values: dict[str, str], find: Callable[[str], str]) -> str:
         told = dict(values)
@@ -85,7 +83,17 @@ class Phrasebook:
                 told[name] = find(value)
             elif name in _OWN and " " in value:
                 told[name] = self._catalogue.get(value, value)
+            else:
+                told[name] = _tell_tail(self._counts, value, str) or value
         return _GAP.sub(lambda gap: told.get(gap[1], gap[0]), target)
+
+
+def _tell_tail(tails: list[tuple[re.Pattern[str], Phrase]], sentence: str, find: Callable[[str], str]) -> str | None:
+    """Translate what we add behind evidence (" and 3 more"); the evidence before it goes through *find*."""
+    for pattern, phrase in tails:
+        if match := pattern.fullmatch(sentence):
+            return find(match["head"]) + _GAP.sub(lambda gap: match[gap[1]], phrase.target)
+    return None
 
 
 def _sort(phrases: list[Phrase]) -> list[tuple[re.Pattern[str], Phrase]]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from report_samples import ACTIONS, SECRET, build_analysis, build_case
 
 from forensics.evidence.case import Case
+from forensics.model import Severity
 from forensics.report.build import build
 from forensics.report.html import render_html
 from forensics.report.json import render_json
@@ -87,7 +89,10 @@ def test_evidence_that_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
 
 
 def test_story_is_told_in_the_order_of_the_life_cycle(case: Case) -> None:
-    story = build(case, build_analysis()).story
+    analysis = build_analysis()
+    assert "Other" not in {tactic.name for tactic in build(case, analysis).story}, "information is no part of an attack"
+    worse = (*analysis.findings[:-1], replace(analysis.findings[-1], severity=Severity.LOW))
+    story = build(case, replace(analysis, findings=worse)).story
     assert [tactic.name for tactic in story] == [
         "Initial Access", "Execution", "Persistence", "Privilege Escalation", "Stealth", "Credential Access",
         "Command and Control", "Impact", "Other",

@@ -124,6 +124,8 @@ def test_evidence_stays_as_it_is(pages: tuple[str, str]) -> None:
         ("disconnect from network none (no address)", "ネットワーク none（アドレスなし）から切断"),
         ("executable of pid 7, 12 and 3 more", "PID 7, 12 ほか 3 件の実行ファイル"),
         ("pid 7 started: nothing found", "PID 7 起動：nothing found"),
+        ("10 files ending in .x: /a, /b and 4 more", ".x で終わるファイル 10 個：/a, /b ほか 4 件"),
+        ("pid 7: sh -c x, peer 1.2.3.4", "PID 7：sh -c x、相手 1.2.3.4"),
         ("analysis: yara: switched off", "解析：YARA：無効化されています"),
     ],
 )
