@@ -64,7 +64,7 @@ _STARTS = (
 _NESTED = re.compile(rf"{_STARTS}[\s({{\[`\"']{{1,4}}[^;\n]{{0,60}}?{_INPUT}", re.IGNORECASE)
 _ASSIGNED = re.compile(
     rf"(\$?\b\w{{1,40}})\s{{0,4}}=\s{{0,4}}[^;\n=]{{0,60}}?{_INPUT}|\bdata['\"`]\s{{0,4}},\s{{0,4}}(?:function\s*)?\(?\s{{0,4}}(\w{{1,40}})"
-    r"|\bgets\s+\$?\w{1,40}\s+(\w{1,40})|(<\s{0,4}\$?\w{0,40}\s{0,4}>)",
+    r"|\bgets\s+\$?\w{1,40}\s+(\w{1,40})|(\$\w{1,40})\s{0,4}=\s{0,4}<\s{0,4}\$?\w{1,40}\s{0,4}>|(<\s{0,4}\$?\w{0,40}\s{0,4}>)",
     re.IGNORECASE,
 )
 _MOST_NAMES = 20
@@ -76,6 +76,7 @@ _FETCH = re.compile(
 _RUNS_CODE = re.compile(
     r"(?<![.\w])(?:exec|loadstring|load)\s*\(|(?<![.\w-])(?:eval|instance_eval)\b|\bnew\s+Function\s*\(|\bvm\.run\w*\s*\("
 )
+_HTTP_CLIENT = re.compile(r"\b(?:require\s*\(|import\b[^;\n]{0,60}\bfrom)\s*['\"`](?:node:)?https?2?['\"`]")
 _JOINED = re.compile(r"(?P<quote>['\"`])\s{0,4}[.+]\s{0,4}(?P=quote)")
 _HEX = re.compile(r"\\x([0-9a-fA-F]{2})")
 
@@ -181,6 +182,8 @@ def _judge(text: str) -> Deed | None:
         and _CODE.search(text)
     ):
         return REMOTE_CODE
+    if _HTTP_CLIENT.search(text) and _RUN.search(text) and _runs_input(text):
+        return REMOTE_CODE
     if not any(word in lowered for word in _SOCKET_WORDS) or not _SOCKET.search(text):
         return None
     if not _reaches(text) or not _RUN.search(text):
@@ -193,17 +196,28 @@ def _judge(text: str) -> Deed | None:
 
 
 def _runs_input(text: str) -> bool:
-    """Whether what comes from the other side is started: at once, or through a variable that holds it."""
+    """Whether what comes from the other side is started: at once, or through variables that hold it or parts of it."""
     if _NESTED.search(text):
         return True
-    names: set[str] = set()
+    names: dict[str, None] = {}
     for match in _ASSIGNED.finditer(text):
         name = next(filter(None, match.groups()))
-        names.add("$_" if name.startswith("<") else name.lstrip("$"))
+        names["$_" if name.startswith("<") else name.lstrip("$")] = None
         if len(names) >= _MOST_NAMES:
             break
+    for name in [*names]:
+        names.update(dict.fromkeys(_list_derived(name, text)))
     between = r"[\s({\[`\"']{0,4}[^;\n]{0,40}?"
-    return any(re.search(rf"{_STARTS}{between}(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in names)
+    found = [*names][: 2 * _MOST_NAMES]
+    return any(re.search(rf"{_STARTS}{between}(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in found)
+
+
+def _list_derived(name: str, text: str) -> Iterator[str]:
+    """Yield the variables that got the content of *name*: appended to, matched out of it by an expression."""
+    if re.search(rf"\${re.escape(name)}\s{{0,4}}=~", text) or (name == "$_" and "$1" in text):
+        yield from ("$1", "$2")
+    for match in re.finditer(rf"(\w{{1,40}})\s{{0,4}}(?:\+|\.)=\s{{0,4}}\$?{re.escape(name)}(?!\w)", text):
+        yield match[1]
 
 
 def find_code(process: Process) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from forensics.analyze.file_types import list_paths
 from forensics.analyze.places import in_hidden_place, in_temp
 from forensics.analyze.rule import Rule
 from forensics.analyze.start_up import ATTACK, area_rule, judge_start_up
-from forensics.model import Confidence, EntryType, Finding, Severity
+from forensics.model import Confidence, EntryType, EvidenceRef, Finding, Severity
 from forensics.text import to_bytes
 
 _JUDGED = tuple(ATTACK)
@@ -61,8 +61,14 @@ _SSHD_BAD = re.compile(
     r"|AuthorizedKeysFile\s+.*/(?:etc|tmp|var|usr)/|PermitUserEnvironment\s+yes)",
     re.IGNORECASE | re.MULTILINE,
 )
+_LIBRARY_FOLDERS = tuple(
+    folder + part
+    for folder in (b"lib/", b"usr/lib/", b"lib64/", b"usr/lib64/")
+    for part in (b"", b"x86_64-linux-gnu/", b"aarch64-linux-gnu/", b"arm-linux-gnueabihf/")
+)
 _TRAP_LINE = re.compile(
-    r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=(?!['\"]?\1\b)|PROMPT_COMMAND=|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
+    r"^\s*(?:alias\s+(sudo|su|ssh|passwd|ls|ps|netstat|ss|top)=(?!['\"]?\1\b)"
+    r"|PROMPT_COMMAND=(?!['\"]?history -[anrw]['\"]?\s*$)|export\s+(?:LD_PRELOAD|BASH_ENV)=|trap\s+['\"])",
     re.MULTILINE,
 )
 
@@ -160,3 +166,29 @@ def analyze_preload(view: CaseView) -> Iterator[Finding]:
             yield area_rule(Area.LOADER, "The loader looks for libraries in a strange place", Severity.HIGH).found(
                 " ".join(paths), references
             )
+        elif configured.artifact.is_runtime:
+            yield from _judge_loader_folder(paths, references, view)
+
+
+def _judge_loader_folder(paths: list[str], references: list[EvidenceRef], view: CaseView) -> Iterator[Finding]:
+    """Weigh a folder that the loader was told of while the container ran: what lies there may stand before its own."""
+    folders = tuple(to_bytes(path.strip("/") + "/") for path in paths)
+    libraries = [a for a in view.files.candidates if a.is_runtime and a.path.startswith(folders) and b".so" in a.path]
+    covering = [artifact for artifact in libraries if _covers_library(artifact.path, view)]
+    shown = covering or libraries
+    references = [*references, *(artifact.reference for artifact in shown)]
+    matched = f"{' '.join(paths)}: {list_paths(shown)}"
+    if covering:
+        title = "The loader was told of a folder whose libraries stand before the system's own"
+        yield area_rule(Area.LOADER, title, Severity.HIGH).found(matched, references)
+    elif libraries:
+        title = "The loader was told of a folder with new libraries"
+        yield area_rule(Area.LOADER, title, Severity.MEDIUM).found(matched, references)
+
+
+def _covers_library(path: bytes, view: CaseView) -> bool:
+    """Whether the image has a library of the same name in a folder that the loader knows by itself."""
+    name = path.rsplit(b"/", 1)[-1]
+    if view.files.base is None or b".so" not in name:
+        return False
+    return any(view.files.base.get(folder + name) is not None for folder in _LIBRARY_FOLDERS)

@@ -99,6 +99,8 @@ _LOGS = re.compile(
 _BUILD_LOGS = re.compile(
     rb"^var/log/(?:apt/|dpkg\.log|alternatives\.log|bootstrap\.log|fontconfig\.log|unattended|apk|yum|dnf|faillog|lastlog)"
 )
+_ROTATIONS = (b".1", b".1.gz", b".0", b".old", b".2.gz")
+_ROTATED = re.compile(rb"^(.+?)[.-](?:\d{1,3}|\d{8}(?:-?\d{1,10})?|old)(?:\.(?:gz|xz|bz2|zst))?$")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u00a0\u3164\u115f\u180e\u2800\u3000\u2003")
 _LOOKALIKE_SCRIPTS = (
@@ -152,7 +154,14 @@ def _judge_lost_histories(view: CaseView) -> Iterator[Finding]:
 def _judge_logs(view: CaseView) -> Iterator[Finding]:
     if not view.files.baseline.is_runtime:
         return
-    emptied = [c for c in view.files.changes if _is_log(c.path) and (_lost_content(c) or _was_cut(c, view))]
+    rotated = {
+        match[1] for c in view.files.changes if c.after and c.after.size_bytes and (match := _ROTATED.match(c.path))
+    }
+    emptied = [
+        change
+        for change in view.files.changes
+        if _tells_of_emptying(change) and not _was_rotated(change, rotated, view) and _lost_or_cut(change)
+    ]
     if emptied:
         yield LOG.found(
             ", ".join(show_path(change.path) for change in emptied[:6]),
@@ -171,14 +180,28 @@ def _lost_content(change: Change) -> bool:
     return change.kind is ChangeKind.DELETED or (change.after is not None and change.after.size_bytes == 0)
 
 
-def _was_cut(change: Change, view: CaseView) -> bool:
-    """Whether a log became shorter and no rotated copy of it stands beside it."""
+def _tells_of_emptying(change: Change) -> bool:
+    """Whether its loss tells something: slimmers delete what package managers wrote, they do not empty it in place."""
+    return _is_log(change.path) or bool(change.after and _LOGS.match(change.path) and change.after.size_bytes == 0)
+
+
+def _lost_or_cut(change: Change) -> bool:
     before, after = change.before, change.after
+    if _lost_content(change):
+        return True
     if before is None or after is None or after.type is not EntryType.FILE or before.type is not EntryType.FILE:
         return False
-    if not 0 < after.size_bytes < before.size_bytes or view.files.final is None:
+    return 0 < after.size_bytes < before.size_bytes
+
+
+def _was_rotated(change: Change, rotated: set[bytes], view: CaseView) -> bool:
+    """Whether a copy of it with content stands beside it, or it is itself such a copy that aged out."""
+    if view.files.final is None:
         return False
-    return not any(view.files.final.get(change.path + ending) for ending in (b".1", b".1.gz", b".0", b".old", b".2.gz"))
+    if change.kind is ChangeKind.DELETED and (match := _ROTATED.match(change.path)):
+        return view.files.final.get(match[1]) is not None
+    copies = (view.files.final.get(change.path + ending) for ending in _ROTATIONS)
+    return change.path in rotated or any(copy is not None and copy.size_bytes for copy in copies)
 
 
 def analyze_times(view: CaseView) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from forensics.analyze.content import Kind
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.package_check import find_lock_conflicts
 from forensics.analyze.packages import Misfit
@@ -106,9 +107,12 @@ def analyze_packages(view: CaseView) -> Iterator[Finding]:
 
 def _is_told_elsewhere(misfit: Misfit, view: CaseView) -> bool:
     """Whether the comparison with the image's own file says it already: a system program replaced at run time."""
-    if misfit.type or not (misfit.is_runtime and misfit.is_program) or view.files.base is None:
+    files = view.files
+    if misfit.type or not (misfit.is_runtime and misfit.is_program) or files.base is None or files.final is None:
         return False
-    return view.files.base.get(misfit.path) is not None
+    entry = files.final.get(misfit.path)
+    is_native = entry is not None and files.kind_of(entry.sha256 or "") in {Kind.ELF, Kind.SCRIPT}
+    return is_native and files.base.get(misfit.path) is not None
 
 
 def _report(

