@@ -20,6 +20,7 @@ _CELL = 320
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$")
 _DEFANGED = frozenset({"ipv4", "ipv6", "domain", "url", "email"})
 _OBSERVATION = re.compile(r"[)\uff09]: ")
+_COMMAND = re.compile(r"`([^`<>]{1,80})`")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KILO, _MILLI = 1000, 0.001
 
@@ -37,6 +38,11 @@ def hostile(value: bytes | str | None, limit: int = _CELL) -> Markup:
 def prose(value: str, limit: int = 1200) -> Markup:
     """Return a sentence of ours that may quote evidence: isolated, not set in the evidence face."""
     return Markup("<bdi>{}</bdi>").format(show(value, limit)) if value else Markup("")
+
+
+def advice(value: str) -> Markup:
+    """Return a sentence of ours in which backquotes mark a command."""
+    return Markup(_COMMAND.sub(r"<code>\1</code>", str(prose(value))))  # noqa: S704 - escaped by prose, marked by us
 
 
 def reason(value: str) -> Markup:
@@ -130,6 +136,7 @@ def defang(indicator: Indicator) -> str:
 FILTERS: dict[str, Callable[..., object]] = {
     "hostile": hostile,
     "prose": prose,
+    "advice": advice,
     "reason": reason,
     "path": path,
     "fit": fit,

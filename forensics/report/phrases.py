@@ -97,7 +97,7 @@ def _tell_tail(tails: list[tuple[re.Pattern[str], Phrase]], sentence: str, find:
 
 
 def _sort(phrases: list[Phrase]) -> list[tuple[re.Pattern[str], Phrase]]:
-    ranked = sorted(phrases, key=lambda each: (-len(each.words), each.source))
+    ranked = sorted(phrases, key=lambda each: ("t_" not in each.source, -len(each.words), each.source))
     return [(_compile(each.source), each) for each in ranked]
 
 

@@ -125,6 +125,10 @@ def test_evidence_stays_as_it_is(pages: tuple[str, str]) -> None:
         ("executable of pid 7, 12 and 3 more", "PID 7, 12 ほか 3 件の実行ファイル"),
         ("pid 7 started: nothing found", "PID 7 起動：nothing found"),
         ("10 files ending in .x: /a, /b and 4 more", ".x で終わるファイル 10 個：/a, /b ほか 4 件"),
+        (
+            "0 min 1 s, from A to B (contained); first sign: /etc/x: content changed",
+            "0 分 1 秒（A から B まで、封じ込め済み）；最初の兆候：/etc/x：内容の変更",
+        ),
         ("pid 7: sh -c x, peer 1.2.3.4", "PID 7：sh -c x、相手 1.2.3.4"),
         ("analysis: yara: switched off", "解析：YARA：無効化されています"),
     ],

@@ -9,7 +9,7 @@ from forensics.model import Indicator, TimelineEvent
 from forensics.report.attack import TACTICS, TECHNIQUES, name_technique
 from forensics.report.change_tree import Folder, cite_paths, grow_tree
 from forensics.report.language import make_translator
-from forensics.report.markup import defang, digest, hostile, moment, path, seconds, short, size
+from forensics.report.markup import advice, defang, digest, fit, hostile, moment, path, seconds, short, size
 from forensics.report.masking import Masker, mask
 from forensics.report.runtime import is_external
 from forensics.report.timeline import draw_timeline
@@ -156,3 +156,13 @@ def test_masking_takes_no_longer_than_the_text(text: str) -> None:
     started = time.process_time()
     Masker(["known-secret"]).apply(text)
     assert time.process_time() - started < 2
+
+
+def test_a_command_in_a_sentence_is_marked_and_nothing_else_becomes_markup() -> None:
+    assert advice("compare (`ir diff`)") == "<bdi>compare (<code>ir diff</code>)</bdi>"
+    assert advice("`<script>` and ` `") == "<bdi>`&lt;script&gt;` and <code> </code></bdi>".replace(
+        "`&lt;script&gt;`", "<code>&lt;script&gt;</code>"
+    )
+    assert fit("a" * 40, 10) == "a" * 9 + "…"
+    assert fit("侵害" * 9, 10) == "侵害侵害…"
+    assert fit("x\u202ey", 20) == "x\\u202ey"
