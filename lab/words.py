@@ -118,6 +118,7 @@ _COMPOSED = (
     "{x} → {y} (writable)",
     "{x} → {y} (read-only)",
     "{n} bytes",
+    "{n} regions",
     "{hint}•••• ({n} characters)",
     "interrupted: {t_error}",
     "failed: {t_error}",

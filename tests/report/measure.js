@@ -50,3 +50,6 @@ const cutOff = () => [...document.querySelectorAll("svg text")].filter((text) =>
   const box = text.getBoundingClientRect(), frame = room.getBoundingClientRect();
   return box.left < frame.left - 1 || box.right > frame.right + 1;
 }).map((text) => text.textContent);
+
+const scrolled = () => [...document.querySelectorAll(".scroll")]
+  .filter((node) => node.scrollWidth > node.clientWidth + 1).map((node) => node.getAttribute("aria-label"));

@@ -70,11 +70,18 @@ def trap() -> Iterator[Trap]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("browser")
-    path = folder / "report.html"
-    path.write_text(render_html(build(build_case(folder / "case"), build_analysis())), "utf-8")
-    return path
+    report = build(build_case(folder / "case"), build_analysis())
+    written = {lang: folder / f"report.{lang}.html" for lang in ("en", "ja")}
+    for lang, path in written.items():
+        path.write_text(render_html(report, lang), "utf-8")
+    return written
+
+
+@pytest.fixture
+def page(pages: dict[str, Path]) -> Path:
+    return pages["en"]
 
 
 def visit(page: Path, folder: Path, trap: Trap, *more: str) -> tuple[str, list[str]]:
@@ -100,11 +107,14 @@ def test_the_trap_catches_an_unprotected_page(tmp_path: Path, trap: Trap) -> Non
     assert ours(trap)
 
 
-def test_hostile_evidence_runs_nothing_and_reaches_nobody(page: Path, tmp_path: Path, trap: Trap) -> None:
-    document, console = visit(page, tmp_path / "profile", trap)
+@pytest.mark.parametrize(("lang", "title"), [("en", "Incident report"), ("ja", "インシデント報告書")])
+def test_hostile_evidence_runs_nothing_and_reaches_nobody(
+    pages: dict[str, Path], tmp_path: Path, trap: Trap, lang: str, title: str
+) -> None:
+    document, console = visit(pages[lang], tmp_path / "profile", trap)
     assert console == []
     assert ours(trap) == []
-    assert re.search(r"<title>Incident report · IR-[\w-]+</title>", document)
+    assert re.search(rf"<title>{title} · IR-[\w-]+</title>", document)
     page_read = Page(document)
     assert not set(page_read.tags) & {"img", "base", "iframe", "object", "embed", "link", "form"}
     assert not [name for _, name, _ in page_read.attributes if name.startswith("on") or name == "style"]

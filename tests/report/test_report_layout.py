@@ -6,6 +6,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from browser_tab import Tab
 from report_samples import build_analysis, build_case
 
+from forensics.model import LedgerLine, Outcome
 from forensics.report.build import build
 from forensics.report.html import render_html
 
@@ -40,6 +42,8 @@ def measure(tab: Tab, what: str) -> Any:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("layout")
     report = build(build_case(folder / "case"), build_analysis())
+    unbreakable = LedgerLine(f"log-files {'ab' * 32}-json.log", Outcome.COLLECTED, size_bytes=4096, seconds=0.2)
+    report = replace(report, ledger=(*report.ledger, unbreakable))
     written = {}
     for lang in ("en", "ja"):
         written[lang] = folder / f"{lang}.html"
@@ -62,6 +66,13 @@ def test_nothing_overflows_and_nothing_is_faint(tab: Tab, pages: dict[str, Path]
     assert measure(tab, "overflowing()") == []
     assert measure(tab, "faint()") == {}
     assert tab.console == []
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_on_a_wide_screen_no_table_has_to_be_scrolled(tab: Tab, pages: dict[str, Path], lang: str) -> None:
+    tab.show(pages[lang], 1440)
+    tab.ask("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    assert measure(tab, "scrolled()") == []
 
 
 def test_the_measurements_can_fail(tab: Tab, tmp_path: Path) -> None:
