@@ -25,6 +25,7 @@ _OWN = frozenset(
 _NUMBER = r"\d[\d., ]{0,200}"
 _LONGEST = 6000
 _START = 3
+_SENTENCE_WEIGHT = 12
 _FEWEST_LETTERS = 9
 
 
@@ -39,6 +40,11 @@ class Phrase:
     def words(self) -> str:
         """What of the sentence is not a gap."""
         return _GAP.sub("", self.source)
+
+    @property
+    def weight(self) -> int:
+        """How much of a sentence it explains: its words, and something for being told that a gap is a sentence."""
+        return len(self.words) + (_SENTENCE_WEIGHT if "{t_" in self.source else 0)
 
     @property
     def is_distinct(self) -> bool:
@@ -97,7 +103,7 @@ def _tell_tail(tails: list[tuple[re.Pattern[str], Phrase]], sentence: str, find:
 
 
 def _sort(phrases: list[Phrase]) -> list[tuple[re.Pattern[str], Phrase]]:
-    ranked = sorted(phrases, key=lambda each: ("t_" not in each.source, -len(each.words), each.source))
+    ranked = sorted(phrases, key=lambda each: (-each.weight, each.source))
     return [(_compile(each.source), each) for each in ranked]
 
 
