@@ -119,6 +119,8 @@ _COMPOSED = (
     "{x} → {y} (read-only)",
     "{n} bytes",
     "{n} regions",
+    "timestamp",
+    "engine API: commit (pause=0) to {id}; {t_how}",
     "{hint}•••• ({n} characters)",
     "interrupted: {t_error}",
     "failed: {t_error}",
