@@ -7,6 +7,7 @@ import sys
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forensics.cli import session
 from forensics.cli.frame import emit_json, say
@@ -22,6 +23,9 @@ from forensics.drill.watch import Announcer
 from forensics.errors import IrError, StorageError, UsageError
 from forensics.model import JsonObject
 from forensics.text import show
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _WIDTH = 110
 _MOST_SHOWN = 3
@@ -53,12 +57,18 @@ def show_list(*, as_json: bool) -> int:
     return 0
 
 
+def _end_once(number: int, frame: FrameType | None) -> None:
+    """Begin to end; being asked again (by the kernel and by whoever runs the lanes) does not cut the clearing short."""
+    signal.signal(number, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
+
+
 def run_drills(name: str, case_dir: Path | None, *, run_all: bool, image: str, as_json: bool) -> int:
     """Run one scenario or all, show the results, return 1 when one has not passed.
 
     Being asked to end (by systemd, by CI) is an interruption like Ctrl-C: the stage is cleared first.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end_once)
     follow_parent()
     if run_all:
         if case_dir:

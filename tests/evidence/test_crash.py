@@ -65,6 +65,21 @@ def run_and_kill(root: Path, seconds: float) -> None:
     os.waitpid(child, 0)
 
 
+def kill_when_begun(root: Path) -> None:
+    """Collect in a child and kill it when its first logs are on record, long before the image."""
+    child = os.fork()
+    if child == 0:
+        try:
+            collect(root)
+        finally:
+            os._exit(0)
+    log = root / "custody.jsonl"
+    while not (log.exists() and b'"E0001"' in log.read_bytes()):
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def measure(root: Path) -> float:
     started = time.monotonic()
     child = os.fork()
@@ -140,7 +155,7 @@ def assert_recovers(root: Path, before: Verification, *, with_script: bool) -> b
 
 def test_a_case_whose_collection_was_killed_never_verifies_as_complete(tmp_path: Path, anchors: Anchors) -> None:
     root = tmp_path / "case"
-    run_and_kill(root, measure(tmp_path / "measured") / 2)
+    kill_when_begun(root)
     with Case.open(root, actor=ACTOR) as case:
         assert not seal_case(case, anchors.key).complete
     result = check_case(root, allowed_signers=anchors.signers)
