@@ -26,12 +26,16 @@ class StepStopped(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise :class:`StepTimeout` in the body after *seconds*; no limit with 0."""
+def time_limit(seconds: float, *, again: float = 0.0) -> Iterator[None]:
+    """Raise :class:`StepTimeout` in the body after *seconds*; no limit with 0.
+
+    In the main thread it is raised *again* every so many seconds until the body has ended: where an exception can be
+    lost on its way (in a destructor, in a callback of C code), one is not enough. For bodies that clean up nothing.
+    """
     if not seconds:
         yield
     elif threading.current_thread() is threading.main_thread():
-        with _limit_by_signal(seconds):
+        with _limit_by_signal(seconds, again):
             yield
     else:
         with _limit_by_exception(seconds):
@@ -51,13 +55,13 @@ def raise_in(thread_id: int, error: type[BaseException] | None) -> None:
 
 
 @contextmanager
-def _limit_by_signal(seconds: float) -> Iterator[None]:
+def _limit_by_signal(seconds: float, again: float) -> Iterator[None]:
     def expire(_number: int, _frame: FrameType | None) -> None:
         raise StepTimeout(describe_limit(seconds))
 
     started = time.monotonic()
     previous = signal.signal(signal.SIGALRM, expire)
-    rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds, again)
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from forensics.playbook import condition
 from forensics.playbook.condition import ConditionError, compile_condition, evaluate
+from forensics.playbook.timeout import StepTimeout, time_limit
 
 VALUES = {
     "case": {"id": "c"},
@@ -77,6 +78,21 @@ def test_a_bomb_is_ended_in_time(bomb: str, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConditionError, match=r"it takes longer than 0\.2 seconds"):
         evaluate(bomb, HOSTILE)
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_limit_that_is_lost_on_its_way_comes_again() -> None:
+    class Loses:
+        def __init__(self) -> None:
+            self.me = None
+
+        def __del__(self) -> None:
+            time.sleep(5)
+
+    started = time.monotonic()
+    with pytest.raises(StepTimeout), time_limit(0.05, again=0.05):
+        time.sleep(30 if Loses().me is None else 0)
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
